@@ -1,0 +1,144 @@
+// petrel.yaml, whole: the top-level keys and who owns each. Reading it never touches the outside: text in, configuration or `ConfigError` out.
+import { type ZodType, z } from "zod";
+import { type CommandsConfig, commandsSchema } from "#agent/commands/schema.ts";
+import { type DeliveryConfig, deliverySchema } from "#agent/delivery/schema.ts";
+import { type DeviceConfig, deviceSchema } from "#agent/device.ts";
+import { type EncryptionConfig, encryptionSchema } from "#agent/encryption/schema.ts";
+import type { KindLoader, LoadedKind } from "#agent/ingest/registry.ts";
+import { type LogConfig, logSchema } from "#agent/log.ts";
+import { type HomeserverConfig, homeserverSchema } from "#agent/matrix/schema.ts";
+import { type RoomsConfig, roomsSchema } from "#agent/rooms/schema.ts";
+import { type Channels, channelsSchema } from "#agent/telemetry/channels.ts";
+import {
+  type ConfigDocument,
+  ConfigError,
+  type Path,
+  type Problem,
+  parseConfigDocument,
+} from "./document.ts";
+import { nearest } from "./nearest.ts";
+import { describeValue, problemsOf } from "./problems.ts";
+
+export interface DriverEntry {
+  readonly kind: LoadedKind;
+  /** As written, secrets still references: validated by the kind's schema. */
+  readonly options: unknown;
+}
+
+export interface Config {
+  readonly version: 1;
+  readonly device: DeviceConfig;
+  readonly homeserver: HomeserverConfig;
+  readonly rooms: RoomsConfig;
+  readonly drivers: ReadonlyMap<string, DriverEntry>;
+  readonly channels: Channels;
+  readonly commands: CommandsConfig;
+  readonly delivery: DeliveryConfig;
+  readonly encryption: EncryptionConfig;
+  readonly log: LogConfig;
+}
+
+type Sections = Omit<Config, "drivers"> & {
+  readonly drivers: Readonly<Record<string, { readonly type: string }>>;
+};
+
+const driverName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,31}$/, { error: 'expected a driver name such as "gps"' });
+
+export const configSchema: ZodType<Sections> = z.strictObject({
+  version: z.literal(1).describe("Version of this file's format."),
+  device: deviceSchema.describe("Who this installation is."),
+  homeserver: homeserverSchema.describe("The account and where it lives."),
+  rooms: roomsSchema.prefault({}).describe("Where telemetry and people's messages go."),
+  drivers: z
+    .record(driverName, z.looseObject({ type: z.string().min(1) }))
+    .default({})
+    .describe("What is read and written: one entry per line, broker or pin."),
+  channels: channelsSchema.default({}).describe("What is known of readings, by their names."),
+  commands: commandsSchema.prefault({}).describe("What operators may ask for."),
+  delivery: deliverySchema.prefault({}).describe("Batching, and how much may wait."),
+  encryption: encryptionSchema.prefault({}).describe("End-to-end encryption."),
+  log: logSchema.prefault({}).describe("What is written to the log."),
+});
+
+/** A driver's options without the key that chose it. */
+export const optionsOf = (entry: Readonly<Record<string, unknown>>): Record<string, unknown> => {
+  const { type: _type, ...options } = entry;
+  return options;
+};
+
+const unknownKind = (
+  document: ConfigDocument,
+  path: Path,
+  type: string,
+  kinds: readonly string[],
+): Problem => {
+  const guess = nearest(type, kinds);
+  return {
+    file: document.file,
+    place: document.placeOf([...path, "type"]),
+    path: [...path, "type"].join("."),
+    expected: `one of ${kinds.join(", ")}`,
+    found: describeValue(type),
+    ...(guess === null ? {} : { hint: `did you mean "${guess}"?` }),
+  };
+};
+
+interface Loaded {
+  readonly drivers: ReadonlyMap<string, DriverEntry>;
+  readonly problems: readonly Problem[];
+}
+
+const loadDrivers = async (
+  document: ConfigDocument,
+  entries: Sections["drivers"],
+  kinds: Readonly<Record<string, KindLoader>>,
+): Promise<Loaded> => {
+  const drivers = new Map<string, DriverEntry>();
+  const problems: Problem[] = [];
+  for (const [name, entry] of Object.entries(entries)) {
+    const path = ["drivers", name];
+    const load = Object.hasOwn(kinds, entry.type) ? kinds[entry.type] : undefined;
+    if (load === undefined) {
+      problems.push(unknownKind(document, path, entry.type, Object.keys(kinds)));
+      continue;
+    }
+    const kind = await load();
+    const options = optionsOf({ ...entry });
+    const parsed = kind.schema.safeParse(options);
+    if (parsed.success) drivers.set(name, { kind, options });
+    else problems.push(...problemsOf(document, kind.schema, parsed.error.issues, path));
+  }
+  return { drivers, problems };
+};
+
+const commandProblems = (document: ConfigDocument, sections: Sections): Problem[] =>
+  Object.entries(sections.commands.list).flatMap(([name, rule]) => {
+    const driver = rule.write?.driver;
+    if (driver === undefined || Object.hasOwn(sections.drivers, driver)) return [];
+    const path = ["commands", "list", name, "write", "driver"];
+    const known = Object.keys(sections.drivers);
+    return {
+      file: document.file,
+      place: document.placeOf(path),
+      path: path.join("."),
+      expected: known.length === 0 ? "a driver of this file, which has none" : `one of ${known.join(", ")}`,
+      found: describeValue(driver),
+    };
+  });
+
+/** Parses and validates the text of a configuration file. Rejects with `ConfigError`, which holds every problem found. */
+export const parseConfig = async (
+  file: string,
+  text: string,
+  kinds: Readonly<Record<string, KindLoader>>,
+): Promise<Config> => {
+  const document = parseConfigDocument(file, text);
+  const parsed = configSchema.safeParse(document.value ?? {});
+  if (!parsed.success) throw new ConfigError(problemsOf(document, configSchema, parsed.error.issues));
+  const { drivers, problems } = await loadDrivers(document, parsed.data.drivers, kinds);
+  const all = [...problems, ...commandProblems(document, parsed.data)];
+  if (all.length > 0) throw new ConfigError(all);
+  return { ...parsed.data, drivers };
+};
