@@ -46,6 +46,19 @@ export interface Ed25519PublicKey {
   verify(message: Uint8Array, signature: Uint8Array): boolean;
 }
 
+/** A SHA-256 that is fed in pieces, for data that need not be in memory at once. */
+export interface Sha256Stream {
+  update(piece: Uint8Array): void;
+  /** The hash, 32 bytes. Nothing may be fed or asked after that. */
+  digest(): Uint8Array;
+}
+
+/** An AES-256-CTR that is fed in pieces of any length; it goes on where the last piece ended. */
+export interface AesCtrStream {
+  /** As many bytes as it was given. */
+  update(piece: Uint8Array): Uint8Array;
+}
+
 /** The primitives. Stateless, synchronous; results are freshly allocated plain Uint8Arrays that the caller may fill with zeros. */
 export interface CryptoProvider {
   readonly name: "node" | "noble";
@@ -53,6 +66,7 @@ export interface CryptoProvider {
   readonly random: Random;
 
   sha256(data: Uint8Array): Uint8Array;
+  sha256Stream(): Sha256Stream;
   sha512(data: Uint8Array): Uint8Array;
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** RFC 5869 with SHA-256. An empty salt means 32 zero bytes. `length` up to 8160. */
@@ -68,6 +82,7 @@ export interface CryptoProvider {
   aesCbcDecrypt(key: Uint8Array, iv: Uint8Array, ciphertext: Uint8Array): Uint8Array;
   /** AES-256-CTR, both directions; the whole 16-byte IV is the big-endian counter. */
   aesCtr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Uint8Array;
+  aesCtrStream(key: Uint8Array, iv: Uint8Array): AesCtrStream;
   /** ChaCha20-Poly1305 (RFC 8439): ciphertext, then the tag of 16 bytes. Key 32 bytes, nonce 12 bytes. */
   seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, associated: Uint8Array): Uint8Array;
   /** @throws CryptoError MAC when the tag does not match or there is no room for one. */

@@ -9,7 +9,14 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { pbkdf2 } from "@noble/hashes/pbkdf2.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
 import { randomBytes } from "@noble/hashes/utils.js";
-import type { CryptoProvider, Ed25519KeyPair, Ed25519PublicKey, Random, X25519KeyPair } from "../provider.ts";
+import type {
+  CryptoProvider,
+  Ed25519KeyPair,
+  Ed25519PublicKey,
+  Random,
+  Sha256Stream,
+  X25519KeyPair,
+} from "../provider.ts";
 import {
   AEAD_NONCE_BYTES,
   AEAD_TAG_BYTES,
@@ -24,6 +31,7 @@ import {
   requireTheirLength,
   smallOrder,
 } from "./checks.ts";
+import { ctrStream } from "./ctr-stream.ts";
 import { fromLittleEndian, hashToScalar, importExpanded } from "./expanded.ts";
 import { pad, requireBlocks, unpad } from "./padding.ts";
 
@@ -36,6 +44,7 @@ export function createNobleProvider(options: { readonly random?: Random } = {}):
     name: "noble",
     random,
     sha256: (data) => sha256(data),
+    sha256Stream,
     sha512: (data) => sha512(data),
     hmacSha256: (key, data) => hmac(sha256, key, data),
     hkdfSha256: (salt, secret, info, length) => hkdf(sha256, secret, salt, info, length),
@@ -45,6 +54,7 @@ export function createNobleProvider(options: { readonly random?: Random } = {}):
     aesCbcEncrypt,
     aesCbcDecrypt,
     aesCtr,
+    aesCtrStream: (key, iv) => ctrStream(aesCtr, key, iv),
     seal,
     open,
     generateX25519: () => importX25519(random(KEY_BYTES)),
@@ -71,6 +81,14 @@ function aesCbcDecrypt(key: Uint8Array, iv: Uint8Array, ciphertext: Uint8Array):
 function aesCtr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Uint8Array {
   requireAes(key, iv);
   return ctr(key, iv).encrypt(data);
+}
+
+function sha256Stream(): Sha256Stream {
+  const hashing = sha256.create();
+  return Object.freeze({
+    update: (piece: Uint8Array): void => void hashing.update(piece),
+    digest: () => hashing.digest(),
+  });
 }
 
 function requireAes(key: Uint8Array, iv: Uint8Array): void {

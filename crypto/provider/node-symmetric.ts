@@ -1,5 +1,6 @@
 // Hashes, MACs and ciphers on node:crypto. Results are plain Uint8Arrays; intermediates that hold keys are filled with zeros.
-import { createCipheriv, createDecipheriv, createHmac, hash } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createHmac, hash } from "node:crypto";
+import type { AesCtrStream, Sha256Stream } from "../provider.ts";
 import {
   AEAD_NONCE_BYTES,
   AEAD_TAG_BYTES,
@@ -88,6 +89,20 @@ export function aesCbcDecrypt(key: Uint8Array, iv: Uint8Array, ciphertext: Uint8
 export function aesCtr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Uint8Array {
   requireAes(key, iv);
   return plain(createCipheriv("aes-256-ctr", key, iv).update(data));
+}
+
+export function aesCtrStream(key: Uint8Array, iv: Uint8Array): AesCtrStream {
+  requireAes(key, iv);
+  const cipher = createCipheriv("aes-256-ctr", key, iv);
+  return Object.freeze({ update: (piece: Uint8Array) => plain(cipher.update(piece)) });
+}
+
+export function sha256Stream(): Sha256Stream {
+  const hashing = createHash("sha256");
+  return Object.freeze({
+    update: (piece: Uint8Array): void => void hashing.update(piece),
+    digest: () => plain(hashing.digest()),
+  });
 }
 
 function requireAes(key: Uint8Array, iv: Uint8Array): void {

@@ -16,11 +16,13 @@ import {
   aesCbcDecrypt,
   aesCbcEncrypt,
   aesCtr,
+  aesCtrStream,
   hkdfSha256,
   hmacSha256,
   open,
   plain,
   seal,
+  sha256Stream,
 } from "./node-symmetric.ts";
 
 /** A node provider; `random` replaces OpenSSL's generator, for keys too, which only tests should do. */
@@ -30,6 +32,7 @@ export function createNodeProvider(options: { readonly random?: Random } = {}): 
     name: "node",
     random: random ?? ((length) => randomFillSync(new Uint8Array(length))),
     sha256: (data) => plain(hash("sha256", data, "buffer")),
+    sha256Stream,
     sha512: (data) => plain(hash("sha512", data, "buffer")),
     hmacSha256,
     hkdfSha256,
@@ -40,6 +43,7 @@ export function createNodeProvider(options: { readonly random?: Random } = {}): 
     aesCbcEncrypt,
     aesCbcDecrypt,
     aesCtr,
+    aesCtrStream,
     seal,
     open,
     generateX25519: () => (random ? importX25519(random(KEY_BYTES)) : generateX25519()),
