@@ -1,0 +1,138 @@
+// What one transaction of the journal does: numbers the readings, writes chunks, drops the oldest when full, remembers receipts.
+// Works on a draft of the numbers, so that a transaction that is rolled back has changed nothing.
+import type { Database, Vault } from "#agent/store/store.ts";
+import type { ClockState, StampedReading } from "#agent/telemetry/reading.ts";
+import type { EmitResult, Receipt } from "#drivers/driver.ts";
+import { encodeChunk } from "./chunk.ts";
+import { CHUNK_READINGS_MAX } from "./limits.ts";
+import { isRepeated, remember } from "./receipts.ts";
+import { type Boot, nextSeqOf, openStream, type Stream, streamById } from "./stream.ts";
+import { CHUNK_CONTEXT } from "./tables.ts";
+
+export interface JournalPolicy {
+  readonly bytesMax: number;
+  readonly whenFull: "reject" | "drop-oldest";
+}
+
+export interface Delivery {
+  readonly driver: string;
+  readonly readings: readonly StampedReading[];
+  readonly clock: ClockState;
+  readonly receipt?: Receipt | undefined;
+}
+
+/** The journal's numbers, kept in memory beside the tables that they are derived from. */
+export interface Ledger {
+  readonly stream: Stream;
+  nextSeq: number;
+  readings: number;
+  bytes: number;
+  lost: number;
+}
+
+const LOSS_REASON = "full";
+
+export const loadLedger = (database: Database, boot: Boot, newStreamName: string): Ledger => {
+  const stream = openStream(database, boot, newStreamName);
+  const waiting = database
+    .prepare(
+      `SELECT coalesce(sum(c.count - max(0, s.next_pack - c.first_seq)), 0) AS readings,
+              coalesce(sum(length(c.data)), 0) AS bytes
+       FROM journal_chunk c JOIN journal_stream s ON s.id = c.stream`,
+    )
+    .get();
+  return {
+    stream,
+    nextSeq: nextSeqOf(database, stream),
+    readings: Number(waiting?.["readings"] ?? 0),
+    bytes: Number(waiting?.["bytes"] ?? 0),
+    lost: 0,
+  };
+};
+
+const dropOldest = (database: Database, draft: Ledger): boolean => {
+  const oldest = database
+    .prepare(
+      "SELECT id, stream, first_seq, count, length(data) AS bytes FROM journal_chunk ORDER BY id LIMIT 1",
+    )
+    .get();
+  if (oldest === null) return false;
+  const stream = streamById(database, Number(oldest["stream"]));
+  const from = Math.max(Number(oldest["first_seq"]), stream.nextPack);
+  const count = Number(oldest["first_seq"]) + Number(oldest["count"]) - from;
+  database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(Number(oldest["id"]));
+  database
+    .prepare("INSERT INTO journal_loss (stream, from_seq, count, reason) VALUES (?, ?, ?, ?)")
+    .run(stream.rowId, from, count, LOSS_REASON);
+  draft.bytes -= Number(oldest["bytes"]);
+  draft.readings -= count;
+  draft.lost += count;
+  return true;
+};
+
+/** A rough size before sealing, to know in time whether the journal is full: a number with its name, or text of its own length. */
+export const roughBytes = (readings: readonly StampedReading[]): number =>
+  readings.reduce((sum, { name, value }) => {
+    const size = typeof value === "string" || value instanceof Uint8Array ? value.length : 8;
+    return sum + name.length + 48 + size;
+  }, 0);
+
+const writeChunk = (
+  database: Database,
+  vault: Vault,
+  draft: Ledger,
+  clock: ClockState,
+  readings: readonly StampedReading[],
+): void => {
+  const data = vault.seal(CHUNK_CONTEXT, encodeChunk(readings));
+  database
+    .prepare("INSERT INTO journal_chunk (stream, first_seq, count, clock, data) VALUES (?, ?, ?, ?, ?)")
+    .run(draft.stream.rowId, draft.nextSeq, readings.length, clock, data);
+  draft.nextSeq += readings.length;
+  draft.readings += readings.length;
+  draft.bytes += data.length;
+};
+
+interface Run {
+  readonly clock: ClockState;
+  readonly readings: StampedReading[];
+}
+
+/** Runs of readings that may share a chunk: one clock state, a bounded number. */
+const runsOf = (deliveries: readonly Delivery[]): Run[] => {
+  const runs: Run[] = [];
+  for (const { clock, readings } of deliveries) {
+    for (const reading of readings) {
+      const last = runs.at(-1);
+      if (last !== undefined && last.clock === clock && last.readings.length < CHUNK_READINGS_MAX)
+        last.readings.push(reading);
+      else runs.push({ clock, readings: [reading] });
+    }
+  }
+  return runs;
+};
+
+/** Writes the deliveries that are new; gives the outcome of each and the numbers as they are after the commit. */
+export const writeDeliveries = (
+  database: Database,
+  vault: Vault,
+  ledger: Ledger,
+  policy: JournalPolicy,
+  deliveries: readonly Delivery[],
+): { readonly draft: Ledger; readonly results: readonly EmitResult[] } => {
+  const draft = { ...ledger };
+  const fresh: Delivery[] = [];
+  const results = deliveries.map((delivery): EmitResult => {
+    const { driver, receipt } = delivery;
+    if (receipt !== undefined && isRepeated(database, driver, receipt)) return { outcome: "repeated" };
+    if (receipt !== undefined) remember(database, driver, receipt);
+    fresh.push(delivery);
+    return { outcome: "durable" };
+  });
+  if (policy.whenFull === "drop-oldest") {
+    const needed = fresh.reduce((sum, { readings }) => sum + roughBytes(readings), 0);
+    while (draft.bytes + needed > policy.bytesMax && dropOldest(database, draft));
+  }
+  for (const { clock, readings } of runsOf(fresh)) writeChunk(database, vault, draft, clock, readings);
+  return { draft, results };
+};

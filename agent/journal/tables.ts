@@ -1,0 +1,41 @@
+// The journal's tables. A stream is a run of numbered readings (one per boot of this store); a chunk is what one group commit brought of it.
+//
+//   journal_chunk:  stream 3 | first_seq 120 | count 40 | clock ntp | data (sealed)     readings 120..159
+//   next_pack of the stream: readings below it have left the journal (they are in the outbox, or delivered)
+import type { Migrations } from "#agent/store/store.ts";
+
+export const journalMigrations: Migrations = {
+  module: "journal",
+  steps: [
+    `CREATE TABLE journal_stream (
+       id INTEGER PRIMARY KEY,
+       stream TEXT NOT NULL UNIQUE,
+       boot TEXT NOT NULL,
+       boot_seq INTEGER NOT NULL,
+       next_pack INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE journal_chunk (
+       id INTEGER PRIMARY KEY AUTOINCREMENT,
+       stream INTEGER NOT NULL REFERENCES journal_stream (id),
+       first_seq INTEGER NOT NULL,
+       count INTEGER NOT NULL,
+       clock TEXT NOT NULL,
+       data BLOB NOT NULL
+     ) STRICT;
+     CREATE TABLE journal_loss (
+       stream INTEGER NOT NULL REFERENCES journal_stream (id),
+       from_seq INTEGER NOT NULL,
+       count INTEGER NOT NULL,
+       reason TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE journal_receipt (
+       id INTEGER PRIMARY KEY,
+       driver TEXT NOT NULL,
+       key TEXT NOT NULL,
+       UNIQUE (driver, key)
+     ) STRICT;`,
+  ],
+};
+
+/** What the seal of a chunk is bound to. */
+export const CHUNK_CONTEXT = "journal/chunk";

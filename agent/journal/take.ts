@@ -1,0 +1,136 @@
+// Takes the oldest readings out of the journal for one event: of one stream, one clock state, up to a number of readings and bytes.
+// Runs inside the packer's transaction, which also writes the event: a reading is in the journal or in an event, never in both or neither.
+import type { Database, Row, Vault } from "#agent/store/store.ts";
+import type { ClockState, Loss, StampedReading } from "#agent/telemetry/reading.ts";
+import { parseChunk } from "./chunk.ts";
+import { type Stream, streamById } from "./stream.ts";
+import { CHUNK_CONTEXT } from "./tables.ts";
+
+export interface TakeLimits {
+  readonly readingsMax: number;
+  /** Bytes that the readings may need, by `sizeOf`. */
+  readonly bytesMax: number;
+  readonly sizeOf: (reading: StampedReading) => number;
+}
+
+export interface Taken {
+  readonly stream: Stream;
+  readonly clock: ClockState;
+  /** First sequence number covered: lost ones before the first reading included. */
+  readonly seq: number;
+  readonly lost: readonly Loss[];
+  readonly readings: readonly StampedReading[];
+  /** What left the journal, for its numbers. */
+  readonly bytesFreed: number;
+}
+
+interface Chunk {
+  readonly id: number;
+  readonly stream: number;
+  readonly firstSeq: number;
+  readonly count: number;
+  readonly clock: ClockState;
+  readonly data: Uint8Array;
+}
+
+const CLOCKS: readonly ClockState[] = ["unset", "rtc", "ntp", "gps"];
+
+const toChunk = (row: Row): Chunk => {
+  const data = row["data"];
+  if (!(data instanceof Uint8Array)) throw new Error("journal: a chunk holds no data");
+  return {
+    id: Number(row["id"]),
+    stream: Number(row["stream"]),
+    firstSeq: Number(row["first_seq"]),
+    count: Number(row["count"]),
+    clock: CLOCKS.find((clock) => clock === row["clock"]) ?? "unset",
+    data,
+  };
+};
+
+/** Losses in [from, until), in order, neighbours of one reason joined; a stretch that no row explains is "unknown". */
+const lossesBetween = (database: Database, stream: Stream, from: number, until: number): Loss[] => {
+  if (until <= from) return [];
+  const rows = database
+    .prepare(
+      "SELECT from_seq, count, reason FROM journal_loss WHERE stream = ? AND from_seq < ? AND from_seq + count > ? ORDER BY from_seq",
+    )
+    .all(stream.rowId, until, from);
+  const losses: Loss[] = [];
+  let next = from;
+  const add = (end: number, reason: string): void => {
+    if (end <= next) return;
+    const last = losses.at(-1);
+    if (last?.reason === reason) losses[losses.length - 1] = { ...last, count: last.count + end - next };
+    else losses.push({ from: next, count: end - next, reason });
+    next = end;
+  };
+  for (const row of rows) {
+    add(Math.min(Number(row["from_seq"]), until), "unknown");
+    add(Math.min(Number(row["from_seq"]) + Number(row["count"]), until), String(row["reason"]));
+  }
+  add(until, "unknown");
+  return losses;
+};
+
+interface Picked {
+  readings: StampedReading[];
+  lost: Loss[];
+  bytes: number;
+  next: number;
+  bytesFreed: number;
+}
+
+/** Adds of one chunk what fits; true if all of it was taken. A first reading always fits: the packer's limits leave room for the largest. */
+const pick = (readings: readonly StampedReading[], picked: Picked, limits: TakeLimits): boolean => {
+  for (const reading of readings) {
+    const size = limits.sizeOf(reading);
+    const full = picked.readings.length >= limits.readingsMax || picked.bytes + size > limits.bytesMax;
+    if (full && picked.readings.length > 0) return false;
+    picked.readings.push(reading);
+    picked.bytes += size;
+    picked.next += 1;
+  }
+  return true;
+};
+
+const takeChunk = (
+  database: Database,
+  vault: Vault,
+  stream: Stream,
+  chunk: Chunk,
+  picked: Picked,
+  limits: TakeLimits,
+): boolean => {
+  if (picked.readings.length >= limits.readingsMax || picked.bytes >= limits.bytesMax) return false;
+  picked.lost.push(...lossesBetween(database, stream, picked.next, chunk.firstSeq));
+  picked.next = Math.max(picked.next, chunk.firstSeq);
+  const all = parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
+  if (!pick(all.slice(picked.next - chunk.firstSeq), picked, limits)) return false;
+  database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(chunk.id);
+  picked.bytesFreed += chunk.data.length;
+  return true;
+};
+
+/** The oldest readings, out of the journal; null if it is empty. */
+export const takeOldest = (database: Database, vault: Vault, limits: TakeLimits): Taken | null => {
+  const first = database.prepare("SELECT * FROM journal_chunk ORDER BY id LIMIT 1").get();
+  if (first === null) return null;
+  const { stream: streamRow, clock } = toChunk(first);
+  const stream = streamById(database, streamRow);
+  const picked: Picked = { readings: [], lost: [], bytes: 0, next: stream.nextPack, bytesFreed: 0 };
+  let afterId = 0;
+  for (;;) {
+    const row = database.prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT 1").get(afterId);
+    const chunk = row === null ? null : toChunk(row);
+    if (chunk === null || chunk.stream !== streamRow || chunk.clock !== clock) break;
+    if (!takeChunk(database, vault, stream, chunk, picked, limits)) break;
+    afterId = chunk.id;
+  }
+  database.prepare("UPDATE journal_stream SET next_pack = ? WHERE id = ?").run(picked.next, streamRow);
+  database
+    .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq + count <= ?")
+    .run(streamRow, picked.next);
+  const { readings, lost, bytesFreed } = picked;
+  return { stream, clock, seq: stream.nextPack, lost, readings, bytesFreed };
+};

@@ -1,0 +1,29 @@
+// A reading as the agent keeps it: the driver's value with its place in time and in a stream.
+import type { Value } from "#drivers/driver.ts";
+
+/** What was known of the clock when a reading was taken (DESIGN 4). `unset`: the wall time means nothing yet. */
+export type ClockState = "unset" | "rtc" | "ntp" | "gps";
+
+export interface StampedReading {
+  readonly name: string;
+  readonly value: Value;
+  readonly unit?: string;
+  /** Wall time of the sample, integer milliseconds since the epoch; the source's own stamp where it gave one. */
+  readonly timeMs: number;
+  /** Monotonic time of the sample, milliseconds since the boot. */
+  readonly monoMs: number;
+}
+
+/** What all readings of one chunk, and so of one event, share. */
+export interface Epoch {
+  readonly boot: string;
+  readonly bootSeq: number;
+  readonly clock: ClockState;
+}
+
+/** A run of sequence numbers that will never come, and why. */
+export interface Loss {
+  readonly from: number;
+  readonly count: number;
+  readonly reason: string;
+}
