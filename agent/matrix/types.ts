@@ -117,8 +117,17 @@ export interface MatrixClient {
   request(
     method: "GET" | "POST" | "PUT" | "DELETE",
     path: string,
-    options?: { body?: JsonObject; query?: Readonly<Record<string, string>>; timeoutMs?: number },
+    options?: RequestOptions,
   ): Promise<JsonObject>;
+}
+
+export interface RequestOptions {
+  readonly body?: JsonObject;
+  readonly query?: Readonly<Record<string, string>>;
+  /** How long the first byte of the answer may take. */
+  readonly timeoutMs?: number;
+  /** Ends this one request early, with kind "aborted". */
+  readonly signal?: AbortSignal;
 }
 
 export type MatrixErrorKind =
@@ -137,6 +146,10 @@ export class MatrixError extends Error {
   readonly retryAfterMs: number | null;
   /** With kind "auth": the server keeps the device, a new login with the same device ID goes on. */
   readonly softLogout: boolean;
+  /** Whether the server may have acted on the request all the same: what was sent is looked for before it is sent again (DESIGN 5). */
+  readonly inDoubt: boolean;
+  /** The server's own JSON (interactive authentication needs it). Not enumerable: it is no text for a log. */
+  declare readonly body: JsonObject | null;
   constructor(
     kind: MatrixErrorKind,
     message: string,
@@ -145,6 +158,8 @@ export class MatrixError extends Error {
       errcode?: string;
       retryAfterMs?: number;
       softLogout?: boolean;
+      inDoubt?: boolean;
+      body?: JsonObject;
       cause?: unknown;
     } = {},
   ) {
@@ -155,5 +170,7 @@ export class MatrixError extends Error {
     this.errcode = details.errcode ?? null;
     this.retryAfterMs = details.retryAfterMs ?? null;
     this.softLogout = details.softLogout ?? false;
+    this.inDoubt = details.inDoubt ?? false;
+    Object.defineProperty(this, "body", { value: details.body ?? null, enumerable: false });
   }
 }

@@ -1,0 +1,202 @@
+// One HTTP exchange: bytes out, bytes in, or a MatrixError of kind "network" or "aborted". Knows nothing of Matrix but that error.
+// node:http with a keep-alive agent: it costs 1.2 MB of memory at its first use where fetch costs 15 to 23 (README, decision of 2026-11-24).
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as openHttp } from "node:http";
+import { Agent as HttpsAgent, request as openHttps } from "node:https";
+import type { Timers } from "#agent/runtime.ts";
+import { gunzip } from "./gunzip.ts";
+import {
+  ANSWER_TIMEOUT_MS,
+  BODY_IDLE_MS,
+  EXCHANGE_MAX_MS,
+  JSON_BYTES_MAX,
+  SOCKET_IDLE_MS,
+  SOCKETS_MAX,
+  UPLOAD_BYTES_PER_SECOND_MIN,
+} from "./limits.ts";
+import { describeTarget, networkError } from "./network-error.ts";
+import { MatrixError } from "./types.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
+
+export interface HttpRequest {
+  readonly method: Method;
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  /** Until the first byte of the answer; the time to send a long body is added. */
+  readonly timeoutMs?: number;
+  readonly bytesMax?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  header(name: string): string | null;
+  readonly body: Buffer;
+}
+
+export interface Http {
+  exchange(request: HttpRequest): Promise<HttpAnswer>;
+  /** Closes idle connections: after a change of network they lead nowhere. */
+  dropIdle(): void;
+}
+
+export interface HttpOptions {
+  readonly timers: Timers;
+  /** Ends everything: calls under way reject at once, later ones too, all connections close. */
+  readonly signal: AbortSignal;
+  /** Certificates (PEM) of the authorities to trust instead of Node's own list. */
+  readonly ca?: string;
+}
+
+const aborted = (request: HttpRequest): MatrixError =>
+  new MatrixError("aborted", `${describeTarget(request.method, request.url)}: given up, we are stopping`, {
+    inDoubt: true,
+  });
+
+// What can end an exchange from outside, as one signal whose reason is the error to reject with.
+interface Fuse {
+  readonly signal: AbortSignal;
+  arm(delayMs: number): void;
+  release(): void;
+}
+
+const createFuse = (timers: Timers, request: HttpRequest, ends: readonly AbortSignal[]): Fuse => {
+  const controller = new AbortController();
+  const end = (): void => controller.abort(aborted(request));
+  const late = (): void => {
+    const text = `${describeTarget(request.method, request.url)}: no answer in time: the server or the link is too slow, or gone`;
+    controller.abort(new MatrixError("network", text, { inDoubt: true }));
+  };
+  const cancelLast = timers.after(EXCHANGE_MAX_MS, late);
+  let cancel = (): void => undefined;
+  for (const signal of ends) {
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end, { once: true });
+  }
+  return {
+    signal: controller.signal,
+    arm: (delayMs) => {
+      cancel();
+      cancel = timers.after(delayMs, late);
+    },
+    release: () => {
+      cancel();
+      cancelLast();
+      for (const signal of ends) signal.removeEventListener("abort", end);
+    },
+  };
+};
+
+// Whether the request may have reached the server: true from the moment there is a connection to write to.
+const watchConnection = (sent: ClientRequest, secure: boolean): (() => boolean) => {
+  let connected = false;
+  sent.once("socket", (socket) => {
+    if (!socket.connecting) connected = true;
+    else socket.once(secure ? "secureConnect" : "connect", () => (connected = true));
+  });
+  return () => connected;
+};
+
+const answerOf = (sent: ClientRequest, body: Uint8Array | undefined): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    sent.once("response", resolve);
+    // Stays for good: an error after the answer has begun comes through the answer itself.
+    sent.on("error", reject);
+    sent.end(body);
+  });
+
+const tooLarge = (request: HttpRequest, bytesMax: number): MatrixError =>
+  new MatrixError(
+    "unavailable",
+    `${describeTarget(request.method, request.url)}: the answer is larger than ${bytesMax} bytes, the most that is taken`,
+    { inDoubt: true },
+  );
+
+const collect = async (
+  answer: IncomingMessage,
+  request: HttpRequest,
+  progress: () => void,
+): Promise<Buffer> => {
+  const bytesMax = request.bytesMax ?? JSON_BYTES_MAX;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of answer) {
+    progress();
+    // No encoding is set on the answer, so its chunks are Buffers.
+    const bytes = chunk as Buffer;
+    length += bytes.length;
+    if (length > bytesMax) throw tooLarge(request, bytesMax);
+    chunks.push(bytes);
+  }
+  const whole = Buffer.concat(chunks);
+  if (answer.headers["content-encoding"] !== "gzip") return whole;
+  const plain = await gunzip(whole, bytesMax);
+  if (plain === "too-large") throw tooLarge(request, bytesMax);
+  return plain;
+};
+
+const headerOf =
+  (answer: IncomingMessage) =>
+  (name: string): string | null => {
+    const value = answer.headers[name];
+    return (Array.isArray(value) ? value[0] : value) ?? null;
+  };
+
+const headersOf = (request: HttpRequest): Record<string, string> => ({
+  accept: "application/json",
+  "accept-encoding": "gzip",
+  ...(request.body === undefined ? {} : { "content-length": String(request.body.length) }),
+  ...request.headers,
+});
+
+const answerTimeoutMs = (request: HttpRequest): number =>
+  (request.timeoutMs ?? ANSWER_TIMEOUT_MS) +
+  ((request.body?.length ?? 0) / UPLOAD_BYTES_PER_SECOND_MIN) * 1000;
+
+export const createHttp = (options: HttpOptions): Http => {
+  const keep = { keepAlive: true, maxSockets: SOCKETS_MAX, timeout: SOCKET_IDLE_MS };
+  const plain = new HttpAgent(keep);
+  const secure = new HttpsAgent({ ...keep, ...(options.ca === undefined ? {} : { ca: options.ca }) });
+  const agents = [plain, secure];
+  options.signal.addEventListener("abort", () => agents.forEach((agent) => void agent.destroy()), {
+    once: true,
+  });
+
+  const open = (request: HttpRequest, signal: AbortSignal): ClientRequest => {
+    const common = { method: request.method, headers: headersOf(request), signal };
+    return request.url.protocol === "https:"
+      ? openHttps(request.url, { ...common, agent: secure })
+      : openHttp(request.url, { ...common, agent: plain });
+  };
+
+  const exchange = async (request: HttpRequest): Promise<HttpAnswer> => {
+    const ends = request.signal === undefined ? [options.signal] : [options.signal, request.signal];
+    const fuse = createFuse(options.timers, request, ends);
+    let connected = (): boolean => false;
+    try {
+      fuse.signal.throwIfAborted();
+      const sent = open(request, fuse.signal);
+      connected = watchConnection(sent, request.url.protocol === "https:");
+      fuse.arm(answerTimeoutMs(request));
+      const answer = await answerOf(sent, request.body);
+      fuse.arm(BODY_IDLE_MS);
+      const body = await collect(answer, request, () => fuse.arm(BODY_IDLE_MS));
+      return { status: answer.statusCode ?? 0, header: headerOf(answer), body };
+    } catch (cause) {
+      if (fuse.signal.aborted) throw fuse.signal.reason;
+      throw cause instanceof MatrixError ? cause : networkError(request, cause, connected());
+    } finally {
+      fuse.release();
+    }
+  };
+
+  return {
+    exchange,
+    dropIdle: () => {
+      for (const sockets of agents.flatMap((agent) => Object.values(agent.freeSockets))) {
+        for (const socket of sockets ?? []) socket.destroy();
+      }
+    },
+  };
+};
