@@ -1,0 +1,62 @@
+// One broker, one driver, one recording context: the stage of most tests of the mqtt driver.
+import type { Driver } from "#drivers/driver.ts";
+import type { MqttOptions } from "#drivers/mqtt/options.ts";
+import { mqtt } from "#drivers/mqtt.ts";
+import { advanceUntil, createHarness, type Harness } from "../harness.ts";
+import { createMosquitto, type Mosquitto } from "./mosquitto.ts";
+
+export const mqttOptions = (port: number, more: Record<string, unknown> = {}): MqttOptions =>
+  mqtt.schema.parse({
+    url: `mqtt://127.0.0.1:${port}`,
+    client_id: "petrel-test",
+    subscriptions: [
+      {
+        filter: "home/+/temperature",
+        readings: [{ name: "{topic[1]}/temperature", unit: "Cel", type: "number" }],
+      },
+    ],
+    ...more,
+  });
+
+export interface Stage {
+  readonly broker: Mosquitto;
+  readonly harness: Harness;
+  readonly driver: Driver;
+  /** Starts the driver and waits until it is up. */
+  up(): Promise<void>;
+}
+
+export interface StageOptions {
+  readonly program: string;
+  readonly config?: readonly string[];
+  readonly options?: (broker: Mosquitto) => Record<string, unknown>;
+}
+
+/** A started broker and a driver that is not started yet; both are gone afterwards. */
+export const onStage = async (
+  { program, config, options }: StageOptions,
+  play: (stage: Stage) => Promise<void>,
+): Promise<void> => {
+  const broker = await createMosquitto(program, config);
+  const harness = createHarness();
+  await broker.start();
+  const driver = mqtt.create("mqtt", mqttOptions(broker.port, options?.(broker)), harness.context);
+  const up = async (): Promise<void> => {
+    await driver.start();
+    await advanceUntil(harness, () => harness.state() === "up", "the driver to be up");
+  };
+  try {
+    await play({ broker, harness, driver, up });
+  } finally {
+    harness.release();
+    await driver.stop();
+    await broker.dispose();
+  }
+};
+
+/** How often a line of the broker's log says this of our client. */
+export const logged = (broker: Mosquitto, what: RegExp): string[] =>
+  broker
+    .log()
+    .split("\n")
+    .filter((line) => what.test(line));
