@@ -1,0 +1,168 @@
+// The one outbox: everything that leaves, of any kind, waits here (DESIGN 2). Plaintext, sealed at rest. Only rows; who sends is sender.ts.
+import type { JsonObject } from "#agent/matrix/types.ts";
+import type { Random } from "#agent/runtime.ts";
+import type { Database, Row, Vault } from "#agent/store/store.ts";
+import { LANES, type Lane } from "./lanes.ts";
+import { DEAD_LETTERS_MAX } from "./limits.ts";
+import { CONTENT_CONTEXT } from "./tables.ts";
+
+export interface Outgoing {
+  readonly lane: Lane;
+  readonly roomId: string;
+  readonly type: string;
+  readonly content: JsonObject;
+  /** A newer event with the same key takes the place of this one while it was never attempted (the status card). */
+  readonly mergeKey?: string;
+  /** Its event ID can be asked for under this name once it is accepted. */
+  readonly reference?: string;
+}
+
+export interface OutboxRow {
+  readonly id: number;
+  readonly lane: Lane;
+  readonly roomId: string;
+  readonly type: string;
+  readonly txnId: string;
+  readonly content: JsonObject;
+  readonly reference: string | null;
+  readonly attempts: number;
+  readonly inDoubt: boolean;
+  readonly afterEvent: string | null;
+}
+
+/** The key in each content by which an attempt in doubt is found again, by us and by a reader that drops duplicates. */
+export const TXN_KEY = "dev.petrel.txn";
+
+const TXN_RANDOM_BYTES = 12;
+
+const newTxnId = (random: Random): string =>
+  `p${Buffer.from(random(TXN_RANDOM_BYTES)).toString("base64url")}`;
+
+const sealJson = (vault: Vault, content: JsonObject): Uint8Array =>
+  vault.seal(CONTENT_CONTEXT, new TextEncoder().encode(JSON.stringify(content)));
+
+const openJson = (vault: Vault, sealed: unknown): JsonObject => {
+  if (!(sealed instanceof Uint8Array)) throw new Error("outbox: a row holds no content");
+  return JSON.parse(new TextDecoder().decode(vault.open(CONTENT_CONTEXT, sealed))) as JsonObject; // we sealed a JsonObject
+};
+
+/** Puts an event into the outbox, inside the caller's transaction; gives its transaction ID. */
+export const put = (database: Database, vault: Vault, random: Random, outgoing: Outgoing): string => {
+  const txnId = newTxnId(random);
+  const { lane, roomId, type, content, mergeKey, reference } = outgoing;
+  if (mergeKey !== undefined)
+    database.prepare("DELETE FROM outbox WHERE merge_key = ? AND attempts = 0").run(mergeKey);
+  database
+    .prepare(
+      "INSERT INTO outbox (lane, room_id, type, txn_id, content, merge_key, reference) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .run(
+      lane,
+      roomId,
+      type,
+      txnId,
+      sealJson(vault, { ...content, [TXN_KEY]: txnId }),
+      mergeKey ?? null,
+      reference ?? null,
+    );
+  return txnId;
+};
+
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
+
+const toRow = (vault: Vault, row: Row): OutboxRow => ({
+  id: Number(row["id"]),
+  lane: LANES.find((lane) => lane === row["lane"]) ?? "bulk",
+  roomId: String(row["room_id"]),
+  type: String(row["type"]),
+  txnId: String(row["txn_id"]),
+  content: openJson(vault, row["content"]),
+  reference: textOrNull(row["reference"]),
+  attempts: Number(row["attempts"]),
+  inDoubt: row["in_doubt"] === 1,
+  afterEvent: textOrNull(row["after_event"]),
+});
+
+/** The oldest row of a lane whose room is not among `heldRooms`; null if there is none. */
+export const head = (
+  database: Database,
+  vault: Vault,
+  lane: Lane,
+  heldRooms: ReadonlySet<string>,
+): OutboxRow | null => {
+  const marks = [...heldRooms].map(() => "?").join(",");
+  const row = database
+    .prepare(`SELECT * FROM outbox WHERE lane = ? AND room_id NOT IN (${marks}) ORDER BY id LIMIT 1`)
+    .get(lane, ...heldRooms);
+  return row === null ? null : toRow(vault, row);
+};
+
+/** From now on an attempt may have reached the room. Must be durable before the request is made. */
+export const markAttempt = (database: Database, row: OutboxRow): void => {
+  const newest = database.prepare("SELECT event_id FROM outbox_newest WHERE room_id = ?").get(row.roomId);
+  database
+    .prepare(
+      "UPDATE outbox SET attempts = attempts + 1, in_doubt = 1, after_event = coalesce(after_event, ?) WHERE id = ?",
+    )
+    .run(textOrNull(newest?.["event_id"]), row.id);
+};
+
+/** The last attempt certainly did not reach the room (429, or absent when looked for). */
+export const clearDoubt = (database: Database, row: OutboxRow): void => {
+  database.prepare("UPDATE outbox SET in_doubt = 0 WHERE id = ?").run(row.id);
+};
+
+/** The event is in the room. */
+export const acknowledge = (
+  database: Database,
+  row: Pick<OutboxRow, "id" | "roomId" | "reference">,
+  eventId: string,
+): void => {
+  database.prepare("DELETE FROM outbox WHERE id = ?").run(row.id);
+  database
+    .prepare("INSERT OR REPLACE INTO outbox_newest (room_id, event_id) VALUES (?, ?)")
+    .run(row.roomId, eventId);
+  if (row.reference !== null)
+    database
+      .prepare("INSERT OR REPLACE INTO outbox_delivered (reference, event_id) VALUES (?, ?)")
+      .run(row.reference, eventId);
+};
+
+/** An echo of /sync names one of ours: acknowledged there and then, in the transaction of the sync. */
+export const acknowledgeEcho = (database: Database, txnId: string, eventId: string): boolean => {
+  const row = database.prepare("SELECT id, room_id, reference FROM outbox WHERE txn_id = ?").get(txnId);
+  if (row === null) return false;
+  acknowledge(
+    database,
+    { id: Number(row["id"]), roomId: String(row["room_id"]), reference: textOrNull(row["reference"]) },
+    eventId,
+  );
+  return true;
+};
+
+/** The room will never accept it: set aside with the reason, so that what stands behind it goes on. */
+export const bury = (database: Database, row: OutboxRow, reason: string, atMs: number): void => {
+  database
+    .prepare(
+      `INSERT INTO outbox_dead (id, lane, room_id, type, txn_id, content, reason, at_ms)
+       SELECT id, lane, room_id, type, txn_id, content, ?, ? FROM outbox WHERE id = ?`,
+    )
+    .run(reason, Math.round(atMs), row.id);
+  database.prepare("DELETE FROM outbox WHERE id = ?").run(row.id);
+  database
+    .prepare("DELETE FROM outbox_dead WHERE id NOT IN (SELECT id FROM outbox_dead ORDER BY id DESC LIMIT ?)")
+    .run(DEAD_LETTERS_MAX);
+};
+
+export const deliveredAs = (database: Database, reference: string): string | null =>
+  textOrNull(
+    database.prepare("SELECT event_id FROM outbox_delivered WHERE reference = ?").get(reference)?.[
+      "event_id"
+    ],
+  );
+
+export const waitingIn = (database: Database, lane: Lane): number =>
+  Number(database.prepare("SELECT count(*) AS n FROM outbox WHERE lane = ?").get(lane)?.["n"] ?? 0);
+
+export const deadLetters = (database: Database): number =>
+  Number(database.prepare("SELECT count(*) AS n FROM outbox_dead").get()?.["n"] ?? 0);

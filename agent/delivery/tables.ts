@@ -1,0 +1,36 @@
+// The outbox's tables. A row is one event that shall be in a room exactly once; its transaction ID is fixed before the first attempt.
+import type { Migrations } from "#agent/store/store.ts";
+
+export const deliveryMigrations: Migrations = {
+  module: "delivery",
+  steps: [
+    `CREATE TABLE outbox (
+       id INTEGER PRIMARY KEY AUTOINCREMENT,
+       lane TEXT NOT NULL,
+       room_id TEXT NOT NULL,
+       type TEXT NOT NULL,
+       txn_id TEXT NOT NULL UNIQUE,
+       content BLOB NOT NULL,        -- sealed JSON
+       merge_key TEXT,               -- a newer row with the same key replaces this one while it was never attempted
+       reference TEXT,               -- under which its event ID is remembered once it is accepted
+       attempts INTEGER NOT NULL DEFAULT 0,
+       in_doubt INTEGER NOT NULL DEFAULT 0,   -- 1: an attempt may have reached the room
+       after_event TEXT              -- newest event of ours in that room before the first attempt: where a search may stop
+     ) STRICT;
+     CREATE INDEX outbox_lane ON outbox (lane, id);
+     CREATE TABLE outbox_delivered (reference TEXT PRIMARY KEY, event_id TEXT NOT NULL) STRICT;
+     CREATE TABLE outbox_newest (room_id TEXT PRIMARY KEY, event_id TEXT NOT NULL) STRICT;
+     CREATE TABLE outbox_dead (
+       id INTEGER PRIMARY KEY,
+       lane TEXT NOT NULL,
+       room_id TEXT NOT NULL,
+       type TEXT NOT NULL,
+       txn_id TEXT NOT NULL,
+       content BLOB NOT NULL,
+       reason TEXT NOT NULL,
+       at_ms INTEGER NOT NULL
+     ) STRICT;`,
+  ],
+};
+
+export const CONTENT_CONTEXT = "outbox/content";
