@@ -52,6 +52,7 @@ export type StoreErrorCode =
   | "FULL" // no space left
   | "READ_ONLY"
   | "SYNC" // a sync or write failed: nothing after it can be trusted
+  | "BUSY" // too many transactions wait already
   | "SEAL"
   | "KEY" // the store key is missing, malformed, or not this store's
   | "CLOSED";
