@@ -32,3 +32,22 @@ export const STOP_DRAIN_MS = 2_000;
 export const SAMPLE_EVERY_MS = 60_000;
 /** Bytes of discarded input shown in such a sample. */
 export const SAMPLE_BYTES = 64;
+
+/** A TCP device that does not answer a connection within this is off or unreachable; a slow radio link answers within a few seconds. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** Idle time before TCP asks whether the other side still lives. */
+export const KEEPALIVE_MS = 30_000;
+/** A write that the system has not taken by then (flow control held by the device) is given up. */
+export const WRITE_TIMEOUT_MS = 10_000;
+/** Writes that wait for an earlier one; commands come one by one, so more means that something runs wild. */
+export const WRITES_WAITING_MAX = 32;
+/**
+ * A line of bytes that was silent for this long after it was opened begins with a whole message. USB adapters hold bytes back for 16 ms;
+ * within a message no device pauses for longer than that on purpose.
+ */
+export const QUIET_START_MS = 50;
+
+/** One read of a file. */
+export const FILE_CHUNK_BYTES = 65_536;
+/** How much before the end of a followed file is looked at to find where a message begins: one longest frame. */
+export const FILE_PREROLL_BYTES = 65_536;
