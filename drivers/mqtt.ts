@@ -14,8 +14,8 @@ import {
 import { CONNECT_TIMEOUT_MS, PACKET_BYTES_MAX, STOP_CLOSE_MS, STOP_DRAIN_MS } from "./mqtt/limits.ts";
 import { type Certificates, type Link, type MqttLibrary, openLink } from "./mqtt/link.ts";
 import { type Endpoint, type MqttOptions, mqttSchema, parseEndpoint } from "./mqtt/options.ts";
-import { createPublisher } from "./mqtt/publisher.ts";
-import { createReceiver } from "./mqtt/receiver.ts";
+import { createPublisher, type Publisher } from "./mqtt/publisher.ts";
+import { createReceiver, type Receiver } from "./mqtt/receiver.ts";
 import { createSampler } from "./sampler.ts";
 import { revealed } from "./secret.ts";
 import { isTopic } from "./topic.ts";
@@ -69,6 +69,11 @@ const loadLibrary = async (): Promise<MqttLibrary> => {
 const clientIdOf = (options: MqttOptions, context: DriverContext): string =>
   options.client_id ?? `petrel-${Buffer.from(context.random(8)).toString("hex")}`;
 
+interface Reporter {
+  trouble(error: DriverError): void;
+  clear(): void;
+}
+
 /** Says a trouble once: the operator reads one clear line, not one per attempt. */
 const createReporter = (
   context: DriverContext,
@@ -100,91 +105,112 @@ const checkWrite = ({ target, payload }: WriteRequest): void => {
     );
 };
 
+interface Run {
+  readonly endpoint: Endpoint;
+  readonly options: MqttOptions;
+  readonly context: DriverContext;
+  readonly clientId: string;
+  readonly password: string | undefined;
+  readonly reporter: Reporter;
+  readonly publisher: Publisher;
+  readonly receive: Receiver;
+  phase: Phase;
+  attempt: number;
+  subscribed: boolean;
+}
+
+const retry = (run: Run, loaded: Loaded): void => {
+  const { context } = run;
+  const delayMs = backoffMs(run.attempt, jitterOf(context.random));
+  run.attempt += 1;
+  run.phase = { is: "waiting", cancel: context.timers.after(delayMs, () => connect(run, loaded)) };
+};
+
+const subscribe = async (run: Run, link: Link, resumed: boolean): Promise<void> => {
+  // 3.1.1 sends all retained messages again at every SUBSCRIBE, so a session that has the filters is left alone.
+  if (resumed && run.subscribed && run.options.version === "3.1.1") return;
+  const cancel = run.context.timers.after(CONNECT_TIMEOUT_MS, () =>
+    link.fail(new DriverError("TIMEOUT", `${run.endpoint.shown}: the broker does not answer SUBSCRIBE`)),
+  );
+  await link.subscribe().finally(cancel);
+  run.subscribed = true;
+};
+
+const up = (run: Run, link: Link): void => {
+  const { context, phase } = run;
+  if (phase.is !== "connecting" || phase.link !== link) return;
+  run.phase = { is: "up", link, sinceMs: context.clock.monoMs() };
+  run.publisher.attach(link.client);
+  run.reporter.clear();
+  context.state("up");
+  context.log.info({ broker: run.endpoint.shown, clientId: run.clientId }, "connected to the broker");
+};
+
+const ended = (run: Run, link: Link, reason: DriverError | null, loaded: Loaded): void => {
+  const { context, phase } = run;
+  run.publisher.detach(link.client);
+  if (!("link" in phase) || phase.link !== link) return;
+  // A broker that accepts and throws out again (two clients of one name) must not be met with a storm of connections.
+  if (phase.is === "up" && context.clock.monoMs() - phase.sinceMs >= STEADY_MS) run.attempt = 0;
+  if (phase.is === "up") context.count("reconnects");
+  if (reason !== null) run.reporter.trouble(reason);
+  retry(run, loaded);
+};
+
+const connect = (run: Run, loaded: Loaded): void => {
+  const { endpoint, options, clientId, password, context } = run;
+  const link = openLink(
+    { ...loaded, endpoint, options, clientId, password, timers: context.timers },
+    {
+      connected: (resumed) => void subscribe(run, link, resumed).then(() => up(run, link), link.fail),
+      deliver: run.receive,
+      closed: (reason) => ended(run, link, reason, loaded),
+    },
+  );
+  run.phase = { is: "connecting", link };
+};
+
+const start = async (run: Run): Promise<void> => {
+  run.phase = { is: "starting" };
+  run.context.state("starting");
+  const [library, certificates] = await Promise.all([loadLibrary(), readCertificates(run.options)]);
+  if (run.phase.is === "starting") connect(run, { library, certificates });
+};
+
+const stop = async (run: Run): Promise<void> => {
+  const last = run.phase;
+  run.phase = { is: "stopped" };
+  if (last.is === "waiting") last.cancel();
+  if (last.is === "connecting") await last.link.close(0);
+  if (last.is === "up") {
+    await last.link.drain(STOP_DRAIN_MS);
+    await last.link.close(STOP_CLOSE_MS);
+  }
+  run.context.state("stopped");
+};
+
 const createMqtt = (name: string, options: MqttOptions, context: DriverContext): Driver => {
   const endpoint = endpointOf(options);
-  const clientId = clientIdOf(options, context);
-  const password = revealed(options.password, `drivers.${name}.password`);
-  const reporter = createReporter(context);
-  const publisher = createPublisher(endpoint.shown, context.timers);
-  const receive = createReceiver({
+  const map = compileTopicMapping(options.subscriptions);
+  const run: Run = {
+    endpoint,
+    options,
     context,
-    map: compileTopicMapping(options.subscriptions),
-    sample: createSampler(context, name),
-  });
-  let phase: Phase = { is: "stopped" };
-  let attempt = 0;
-  let subscribed = false;
-  // A function, because the phase may have changed across an await.
-  const stillStarting = (): boolean => phase.is === "starting";
-
-  const retry = (open: () => void): void => {
-    const delayMs = backoffMs(attempt, jitterOf(context.random));
-    attempt += 1;
-    phase = { is: "waiting", cancel: context.timers.after(delayMs, open) };
+    clientId: clientIdOf(options, context),
+    password: revealed(options.password, `drivers.${name}.password`),
+    reporter: createReporter(context),
+    publisher: createPublisher(endpoint.shown, context.timers),
+    receive: createReceiver({ context, map, sample: createSampler(context, name) }),
+    phase: { is: "stopped" },
+    attempt: 0,
+    subscribed: false,
   };
-
-  const subscribe = async (link: Link, resumed: boolean): Promise<void> => {
-    // 3.1.1 sends all retained messages again at every SUBSCRIBE, so a session that has the filters is left alone.
-    if (resumed && subscribed && options.version === "3.1.1") return;
-    const cancel = context.timers.after(CONNECT_TIMEOUT_MS, () =>
-      link.fail(new DriverError("TIMEOUT", `${endpoint.shown}: the broker does not answer SUBSCRIBE`)),
-    );
-    await link.subscribe().finally(cancel);
-    subscribed = true;
-  };
-
-  const up = (link: Link): void => {
-    if (phase.is !== "connecting" || phase.link !== link) return;
-    phase = { is: "up", link, sinceMs: context.clock.monoMs() };
-    publisher.attach(link.client);
-    reporter.clear();
-    context.state("up");
-    context.log.info({ broker: endpoint.shown, clientId }, "connected to the broker");
-  };
-
-  const ended = (link: Link, reason: DriverError | null, loaded: Loaded): void => {
-    publisher.detach(link.client);
-    if (!("link" in phase) || phase.link !== link) return;
-    // A broker that accepts and throws out again (two clients of one name) must not be met with a storm of connections.
-    if (phase.is === "up" && context.clock.monoMs() - phase.sinceMs >= STEADY_MS) attempt = 0;
-    if (phase.is === "up") context.count("reconnects");
-    if (reason !== null) reporter.trouble(reason);
-    retry(() => connect(loaded));
-  };
-
-  const connect = (loaded: Loaded): void => {
-    const link = openLink(
-      { ...loaded, endpoint, options, clientId, password, timers: context.timers },
-      {
-        connected: (resumed) => void subscribe(link, resumed).then(() => up(link), link.fail),
-        deliver: receive,
-        closed: (reason) => ended(link, reason, loaded),
-      },
-    );
-    phase = { is: "connecting", link };
-  };
-
   return {
-    async start() {
-      phase = { is: "starting" };
-      context.state("starting");
-      const [library, certificates] = await Promise.all([loadLibrary(), readCertificates(options)]);
-      if (stillStarting()) connect({ library, certificates });
-    },
-    async stop() {
-      const last = phase;
-      phase = { is: "stopped" };
-      if (last.is === "waiting") last.cancel();
-      if (last.is === "connecting") await last.link.close(0);
-      if (last.is === "up") {
-        await last.link.drain(STOP_DRAIN_MS);
-        await last.link.close(STOP_CLOSE_MS);
-      }
-      context.state("stopped");
-    },
+    start: () => start(run),
+    stop: () => stop(run),
     async write(request) {
       checkWrite(request);
-      await publisher.publish(request);
+      await run.publisher.publish(request);
     },
   };
 };

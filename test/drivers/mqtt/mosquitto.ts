@@ -43,7 +43,9 @@ export const createMosquitto = async (
   const folder = mkdtempSync(join(tmpdir(), "petrel-mosquitto-"));
   const port = await freePort();
   const config = join(folder, "mosquitto.conf");
+  // Started by root, mosquitto would become its own user and could not read the folder; "user root" keeps it as it is, and says nothing to others.
   const text = [
+    "user root",
     `listener ${port} 127.0.0.1`,
     "log_type all",
     "log_dest stderr",
@@ -56,7 +58,6 @@ export const createMosquitto = async (
 
   const start = async (): Promise<void> => {
     if (child !== null) return;
-    // As root mosquitto would drop to its own user and could not read the temporary folder.
     const started = spawn(program, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
     child = started;
     const from = log.length;
@@ -94,6 +95,8 @@ export const run = (program: string, args: readonly string[], input = ""): Promi
     child.once("close", (code) =>
       code === 0 ? resolve(output) : reject(new Error(`${program} ended with ${code}: ${output}`)),
     );
+    // A client that needs no input may be gone before it is offered any.
+    child.stdin.on("error", () => undefined);
     child.stdin.end(input);
   });
 

@@ -30,15 +30,18 @@ export interface StageOptions {
   readonly program: string;
   readonly config?: readonly string[];
   readonly options?: (broker: Mosquitto) => Record<string, unknown>;
+  /** Puts files into the broker's folder before it starts. */
+  readonly prepare?: (folder: string) => void;
 }
 
 /** A started broker and a driver that is not started yet; both are gone afterwards. */
 export const onStage = async (
-  { program, config, options }: StageOptions,
+  { program, config, options, prepare }: StageOptions,
   play: (stage: Stage) => Promise<void>,
 ): Promise<void> => {
   const broker = await createMosquitto(program, config);
   const harness = createHarness();
+  prepare?.(broker.folder);
   await broker.start();
   const driver = mqtt.create("mqtt", mqttOptions(broker.port, options?.(broker)), harness.context);
   const up = async (): Promise<void> => {
