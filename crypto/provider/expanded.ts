@@ -13,7 +13,11 @@ const { Fn } = Point;
 export function importExpanded(expanded: Uint8Array, publicKey?: Uint8Array): Ed25519KeyPair {
   requireLength(expanded, EXPANDED_KEY_BYTES, "expanded Ed25519 key");
   if (publicKey) requireLength(publicKey, KEY_BYTES, "Ed25519 public key");
-  return new ExpandedKeyPair(new Uint8Array(expanded), publicKey && new Uint8Array(publicKey));
+  const own = new Uint8Array(expanded);
+  // Clamped as RFC 8032 says, whatever came: so the scalar is never a multiple of the group order.
+  own[0] = (own[0] ?? 0) & 0xf8;
+  own[31] = ((own[31] ?? 0) & 0x7f) | 0x40;
+  return new ExpandedKeyPair(own, publicKey && new Uint8Array(publicKey));
 }
 
 class ExpandedKeyPair implements Ed25519KeyPair {
