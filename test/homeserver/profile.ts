@@ -1,0 +1,176 @@
+// The habits of three servers, one field per habit. Source: the project's observations of Synapse 1.163.2, Dendrite 0.15.2 and Conduit 0.11
+// ("how servers differ"); test/contract states each row and is run against the real ones where they can be had.
+
+export type ProfileName = "synapse" | "dendrite" | "conduit";
+
+export interface Profile {
+  readonly name: ProfileName;
+  readonly versions: readonly string[];
+  readonly defaultRoomVersion: string;
+  /** createRoom, version 12, creator listed in `power_levels.users`. */
+  readonly creatorInPowerLevels: { readonly status: number; readonly errcode: string };
+  readonly powerLevels: "full" | "as-given";
+  readonly refreshTokens: boolean;
+  readonly reloginKeepsOldToken: boolean;
+  /** What a transaction ID is remembered under, beside itself. */
+  readonly transactionScope: "device-and-path" | "token-and-path" | "device";
+  readonly transactionsSurviveRestart: boolean;
+  readonly redactIsIdempotent: boolean;
+  readonly transactionIdShownTo: "device" | "session" | "user";
+  readonly age: "real" | "absent" | "one";
+  readonly timestampParameter: boolean;
+  readonly badNumber: string;
+  readonly tooLarge: string;
+  readonly refusesDuplicateReaction: boolean;
+  readonly unknownRoom: { readonly status: number; readonly errcode: string };
+  /** null: the filter's limit is obeyed. */
+  readonly timelineLimit: number | null;
+  readonly messagesEnd: "after-last" | "with-last";
+  readonly badSince: string | null;
+  readonly unknownFilterRefused: boolean;
+  readonly longPollWakesEmpty: boolean;
+  /** Which answers to an old `since` are repeated as they were. */
+  readonly syncCache: "two-minutes" | "none" | "latest";
+  readonly toDeviceBatch: number;
+  readonly zeroKeyCount: boolean;
+  readonly fallbackKeys: "kept" | "discarded" | "absent";
+  readonly oneTimeKeyClash: { readonly status: number; readonly errcode: string | null } | null;
+  readonly identityKeysReplaced: boolean;
+  readonly keysChangesNull: boolean;
+  readonly bundledRelations: readonly ("m.replace" | "m.thread")[];
+  readonly threads: "yes" | "needs-parameters" | "no";
+  /** timestamp_to_event, room_summary, custom profile fields, media v1/create. */
+  readonly extras: boolean;
+  readonly emptyReceiptRefused: boolean;
+  readonly mediaBytesMax: number;
+  readonly mediaTooLarge: "cut" | { readonly errcode: string };
+  readonly legacyMediaPublic: boolean;
+  readonly delayedEvents: boolean;
+  readonly softLogoutField: boolean;
+  readonly logoutEndsLongPoll: boolean;
+  readonly messagesAfterLeave: "allowed" | "null-500";
+  readonly limited: "retry-after" | "body-only" | "none";
+}
+
+const upTo = (minor: number): string[] => Array.from({ length: minor }, (_, index) => `v1.${index + 1}`);
+
+const synapse: Profile = {
+  name: "synapse",
+  versions: upTo(15),
+  defaultRoomVersion: "12",
+  creatorInPowerLevels: { status: 400, errcode: "M_UNKNOWN" },
+  powerLevels: "full",
+  refreshTokens: true,
+  reloginKeepsOldToken: true,
+  transactionScope: "device-and-path",
+  transactionsSurviveRestart: true,
+  redactIsIdempotent: true,
+  transactionIdShownTo: "device",
+  age: "real",
+  timestampParameter: false,
+  badNumber: "M_BAD_JSON",
+  tooLarge: "M_TOO_LARGE",
+  refusesDuplicateReaction: true,
+  unknownRoom: { status: 403, errcode: "M_FORBIDDEN" },
+  timelineLimit: null,
+  messagesEnd: "after-last",
+  badSince: "M_UNKNOWN",
+  unknownFilterRefused: true,
+  longPollWakesEmpty: false,
+  syncCache: "two-minutes",
+  toDeviceBatch: 100,
+  zeroKeyCount: true,
+  fallbackKeys: "kept",
+  oneTimeKeyClash: { status: 400, errcode: "M_UNKNOWN" },
+  identityKeysReplaced: true,
+  keysChangesNull: false,
+  bundledRelations: ["m.replace", "m.thread"],
+  threads: "yes",
+  extras: true,
+  emptyReceiptRefused: true,
+  mediaBytesMax: 50 * 1024 * 1024,
+  mediaTooLarge: "cut",
+  legacyMediaPublic: false,
+  delayedEvents: true,
+  softLogoutField: true,
+  logoutEndsLongPoll: true,
+  messagesAfterLeave: "allowed",
+  limited: "retry-after",
+};
+
+const dendrite: Profile = {
+  ...synapse,
+  name: "dendrite",
+  versions: ["r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.1", ...upTo(2)],
+  defaultRoomVersion: "10",
+  creatorInPowerLevels: { status: 400, errcode: "M_FORBIDDEN" },
+  refreshTokens: false,
+  reloginKeepsOldToken: false,
+  transactionScope: "token-and-path",
+  transactionsSurviveRestart: false,
+  transactionIdShownTo: "session",
+  age: "absent",
+  timestampParameter: true,
+  tooLarge: "M_BAD_JSON",
+  refusesDuplicateReaction: false,
+  unknownRoom: { status: 400, errcode: "M_UNKNOWN" },
+  messagesEnd: "with-last",
+  badSince: "M_INVALID_PARAM",
+  unknownFilterRefused: false,
+  syncCache: "none",
+  toDeviceBatch: 134,
+  zeroKeyCount: false,
+  fallbackKeys: "discarded",
+  oneTimeKeyClash: { status: 400, errcode: null },
+  keysChangesNull: true,
+  bundledRelations: [],
+  threads: "no",
+  extras: false,
+  emptyReceiptRefused: false,
+  mediaBytesMax: 10 * 1024 * 1024,
+  mediaTooLarge: { errcode: "M_UNKNOWN" },
+  legacyMediaPublic: true,
+  delayedEvents: false,
+  softLogoutField: false,
+  messagesAfterLeave: "null-500",
+  limited: "body-only",
+};
+
+const conduit: Profile = {
+  ...synapse,
+  name: "conduit",
+  versions: upTo(12),
+  creatorInPowerLevels: { status: 403, errcode: "M_FORBIDDEN" },
+  powerLevels: "as-given",
+  refreshTokens: false,
+  reloginKeepsOldToken: false,
+  transactionScope: "device",
+  redactIsIdempotent: false,
+  transactionIdShownTo: "user",
+  age: "one",
+  badNumber: "M_INVALID_PARAM",
+  refusesDuplicateReaction: false,
+  unknownRoom: { status: 500, errcode: "M_UNKNOWN" },
+  timelineLimit: 10,
+  badSince: null,
+  unknownFilterRefused: false,
+  longPollWakesEmpty: true,
+  syncCache: "latest",
+  toDeviceBatch: 150,
+  zeroKeyCount: false,
+  fallbackKeys: "absent",
+  oneTimeKeyClash: null,
+  identityKeysReplaced: false,
+  bundledRelations: ["m.thread"],
+  threads: "needs-parameters",
+  extras: false,
+  emptyReceiptRefused: false,
+  mediaBytesMax: 20_000_000,
+  mediaTooLarge: { errcode: "M_TOO_LARGE" },
+  delayedEvents: false,
+  softLogoutField: false,
+  logoutEndsLongPoll: false,
+  limited: "none",
+};
+
+export const profiles: Readonly<Record<ProfileName, Profile>> = { synapse, dendrite, conduit };
