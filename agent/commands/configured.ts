@@ -1,0 +1,61 @@
+// The commands of the configuration: write bytes to a driver, or run an allow-listed program.
+import type { Timers } from "#agent/runtime.ts";
+import { type Driver, DriverError } from "#drivers/driver.ts";
+import { type Arguments, fill } from "./arguments.ts";
+import type { Command, Outcome } from "./command.ts";
+import { runProgram } from "./program.ts";
+import type { CommandRule, RunAction, WriteAction } from "./schema.ts";
+
+export interface ActionContext {
+  readonly driver: (name: string) => Driver | null;
+  readonly timers: Timers;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly killGroup: (pid: number, signal: "SIGTERM" | "SIGKILL") => void;
+}
+
+const write = async (action: WriteAction, values: Arguments, context: ActionContext): Promise<Outcome> => {
+  const driver = context.driver(action.driver);
+  if (driver?.write === undefined)
+    throw new DriverError("REFUSED", `driver ${action.driver} cannot be written to`);
+  const payload = fill(action.payload, values);
+  const target = fill(action.target, values);
+  await driver.write({
+    target,
+    payload: new TextEncoder().encode(payload),
+    ...(action.qos === undefined ? {} : { qos: action.qos }),
+    ...(action.retain === undefined ? {} : { retain: action.retain }),
+  });
+  return {
+    ok: true,
+    text: `sent "${payload.trimEnd()}" to ${[action.driver, target].filter((word) => word !== "").join(" ")}`,
+  };
+};
+
+const run = (action: RunAction, values: Arguments, context: ActionContext): Promise<Outcome> =>
+  runProgram(
+    {
+      program: action.program,
+      args: action.args.map((arg) => fill(arg, values)),
+      timeoutMs: action.timeout,
+      environment: context.environment,
+      killGroup: context.killGroup,
+    },
+    context.timers,
+  );
+
+export const configuredCommands = (
+  list: Readonly<Record<string, CommandRule>>,
+  context: ActionContext,
+): Command[] =>
+  Object.entries(list).map(([name, rule]) => ({
+    name,
+    help: rule.help,
+    level: rule.level,
+    harmless: false,
+    rules: rule.args,
+    run: (values) => {
+      if (rule.write !== undefined) return write(rule.write, values, context);
+      if (rule.run !== undefined) return run(rule.run, values, context);
+      throw new Error(`command ${name}: the schema let one pass that does nothing`);
+    },
+  }));

@@ -1,0 +1,25 @@
+// Bounds of commands, each with its reason.
+
+/** A longer text is no command: people write prose too. */
+export const COMMAND_CHARS_MAX = 2000;
+
+/** Words of one command. */
+export const COMMAND_WORDS_MAX = 32;
+
+/** Bytes of a program's output that a reply shows; the rest is counted. */
+export const PROGRAM_OUTPUT_BYTES_MAX = 4096;
+
+/** From the polite end of a program to the certain one. */
+export const PROGRAM_KILL_AFTER_MS = 2000;
+
+/** Refusals that are answered per sender and minute: a flood must not spend the device's budget of events. */
+export const REFUSALS_PER_MINUTE_MAX = 5;
+
+/** A command whose stamp lies further ahead of our clock than this is not believed. */
+export const FUTURE_MS_MAX = 60_000;
+
+/** Commands remembered, so that none runs twice; older ones are stale by their age anyway. */
+export const COMMANDS_KEPT_MAX = 10_000;
+
+/** Stale commands of the first sync that are answered one by one; more are summed up. */
+export const STALE_ANSWERS_MAX = 3;

@@ -1,0 +1,198 @@
+// Commands from the people room: received in the sync's transaction, authorised, run once, answered. One at a time, in the order in which they were sent.
+import { put } from "#agent/delivery/outbox.ts";
+import { notice, reply, withMentions } from "#agent/matrix/relations.ts";
+import { retried } from "#agent/matrix/retry.ts";
+import type { MatrixClient, SyncBatch, SyncConsumer } from "#agent/matrix/types.ts";
+import type { Runtime } from "#agent/runtime.ts";
+import type { Database, Store } from "#agent/store/store.ts";
+import type { ClockState } from "#agent/telemetry/reading.ts";
+import { bindArguments } from "./arguments.ts";
+import { authorise, type Decision } from "./authorise.ts";
+import type { Command, Outcome } from "./command.ts";
+import { type CommandState, type InboxRow, moveTo, oldestIn, prune, receive } from "./inbox.ts";
+import { REFUSALS_PER_MINUTE_MAX } from "./limits.ts";
+import { type Listening, parseRequest } from "./request.ts";
+
+export interface CommandContext {
+  readonly client: MatrixClient;
+  readonly store: Store;
+  readonly runtime: Runtime;
+  readonly roomId: string;
+  readonly listening: Listening;
+  readonly validForMs: number;
+  readonly clockState: () => ClockState;
+  readonly commands: () => readonly Command[];
+  /** A reply was put into the outbox. */
+  readonly wake: () => void;
+  readonly signal: AbortSignal;
+}
+
+const INTERRUPTED: Outcome = {
+  ok: false,
+  text: "interrupted: the device stopped while this ran, so whether it was done is not known; it is not run again",
+};
+
+export class CommandService implements SyncConsumer {
+  readonly #context: CommandContext;
+  readonly #refusals = new Map<string, number[]>();
+  #running: Promise<void> | null = null;
+  #again = false;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  /** In the sync's transaction: what asks something of us is written down. */
+  apply(batch: SyncBatch, database: Database): void {
+    const { listening, roomId, store } = this.#context;
+    for (const timelineEvent of batch.joined.get(roomId)?.timeline ?? []) {
+      const request = parseRequest(timelineEvent.event, listening);
+      if (request !== null) receive(database, store.vault, timelineEvent, request);
+    }
+  }
+
+  committed(): void {
+    this.run();
+  }
+
+  /** Works off what was received; what was running when the process died is answered, not repeated. */
+  async start(): Promise<void> {
+    for (;;) {
+      const row = this.#oldest("running");
+      if (row === null) break;
+      await this.#finish(row, "failed", INTERRUPTED);
+    }
+    this.run();
+  }
+
+  run(): void {
+    this.#again = true;
+    this.#running ??= this.#loop()
+      .catch((error: unknown) =>
+        this.#context.runtime.log.error({ error: String(error) }, "commands could not be worked off"),
+      )
+      .finally(() => {
+        this.#running = null;
+      });
+  }
+
+  async stop(): Promise<void> {
+    await this.#running;
+  }
+
+  async #loop(): Promise<void> {
+    while (this.#again && !this.#context.signal.aborted) {
+      this.#again = false;
+      for (
+        let row = this.#oldest("received");
+        row !== null && !this.#context.signal.aborted;
+        row = this.#oldest("received")
+      )
+        await this.#handle(row);
+    }
+  }
+
+  #oldest(state: CommandState): InboxRow | null {
+    const { store } = this.#context;
+    return store.read((database) => oldestIn(database, store.vault, state));
+  }
+
+  async #handle(row: InboxRow): Promise<void> {
+    const { log } = this.#context.runtime;
+    const command = this.#context.commands().find(({ name }) => name === row.request.name) ?? null;
+    if (command === null) {
+      await this.#unknown(row);
+      return;
+    }
+    const decision = await this.#decide(row, command);
+    if (!decision.allowed) {
+      log.warn({ command: command.name, sender: row.sender, why: decision.why }, "a command was refused");
+      await this.#refuse(row, `${command.name} was refused: ${decision.reason}`);
+      return;
+    }
+    await this.#execute(row, command);
+  }
+
+  /** In a room where people talk, a word that is no command is no command: only what was plainly meant for us is answered. */
+  async #unknown(row: InboxRow): Promise<void> {
+    const { listening } = this.#context;
+    if (listening.bare) await this.#silently(row);
+    else
+      await this.#refuse(
+        row,
+        `there is no command "${row.request.name}"; "${listening.prefix} help" lists them`,
+      );
+  }
+
+  async #silently(row: InboxRow): Promise<void> {
+    await this.#context.store.transaction((database) => moveTo(database, row.eventId, "refused"));
+  }
+
+  async #decide(row: InboxRow, command: Command): Promise<Decision> {
+    const { client, clockState, roomId, runtime, signal, validForMs } = this.#context;
+    const levels = await retried(runtime, signal, () => client.powerLevels(roomId));
+    return authorise({
+      nowMs: runtime.clock.wallMs(),
+      sentMs: row.sentMs,
+      validForMs,
+      provenance: row.provenance,
+      clock: clockState(),
+      harmless: command.harmless,
+      senderLevel: levels.userLevel(row.sender),
+      neededLevel: command.level,
+    });
+  }
+
+  async #refuse(row: InboxRow, text: string): Promise<void> {
+    if (this.#mayAnswer(row.sender)) await this.#finish(row, "refused", { ok: false, text });
+    else await this.#silently(row);
+  }
+
+  #mayAnswer(sender: string): boolean {
+    const now = this.#context.runtime.clock.monoMs();
+    const recent = (this.#refusals.get(sender) ?? []).filter((at) => now - at < 60_000);
+    if (recent.length >= REFUSALS_PER_MINUTE_MAX) return false;
+    this.#refusals.set(sender, [...recent, now]);
+    return true;
+  }
+
+  async #execute(row: InboxRow, command: Command): Promise<void> {
+    const { client, runtime, store } = this.#context;
+    await store.transaction((database) => moveTo(database, row.eventId, "running"));
+    await store.durable();
+    // The receipt tells the operator that the device has seen it; without one the reply tells it too.
+    client
+      .receipt(row.roomId, row.eventId)
+      .catch((error: unknown) => runtime.log.debug({ error: String(error) }, "no receipt"));
+    const outcome = await this.#outcome(row, command);
+    runtime.log.info({ command: command.name, sender: row.sender, ok: outcome.ok }, "a command was run");
+    await this.#finish(row, outcome.ok ? "succeeded" : "failed", outcome);
+  }
+
+  async #outcome(row: InboxRow, command: Command): Promise<Outcome> {
+    try {
+      return await command.run(bindArguments(row.request, command.rules));
+    } catch (error) {
+      return { ok: false, text: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** State and reply in one transaction: an operator sees exactly one answer. */
+  async #finish(row: InboxRow, state: CommandState, outcome: Outcome): Promise<void> {
+    const { runtime, store, wake } = this.#context;
+    const body = outcome.ok ? outcome.text : `✗ ${outcome.text}`;
+    const content = withMentions(reply(notice(body), row.eventId), [row.sender]);
+    await store.transaction((database) => {
+      moveTo(database, row.eventId, state);
+      put(database, store.vault, runtime.random, {
+        lane: "reply",
+        roomId: row.roomId,
+        type: "m.room.message",
+        content,
+      });
+      prune(database);
+    });
+    await store.durable();
+    wake();
+  }
+}

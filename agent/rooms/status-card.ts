@@ -1,0 +1,121 @@
+// The status message of the people room: one message, edited in place. Here only its words: what a snapshot of the agent looks like to a person.
+import { notice, withHtml, withMentions } from "#agent/matrix/relations.ts";
+import type { JsonObject } from "#agent/matrix/types.ts";
+import type { Value } from "#drivers/driver.ts";
+
+export interface ChannelView {
+  readonly name: string;
+  readonly label?: string | undefined;
+  readonly unit?: string | undefined;
+  readonly value: Value;
+  /** How old the value was when the card was made. */
+  readonly ageMs: number;
+}
+
+export interface DriverView {
+  readonly name: string;
+  readonly state: "starting" | "up" | "down" | "stopped";
+  readonly detail?: string | undefined;
+}
+
+export interface Snapshot {
+  readonly device: string;
+  readonly version: string;
+  readonly state: "online" | "stopping" | "offline";
+  readonly upMs: number;
+  readonly clock: string;
+  readonly drivers: readonly DriverView[];
+  /** What the card shows. */
+  readonly channels: readonly ChannelView[];
+  /** Every reading's last value, by name. */
+  readonly readings: readonly ChannelView[];
+  /** Readings that wait, in the journal and in events. */
+  readonly waiting: number;
+  readonly lost: number;
+}
+
+const AGE_STEPS: readonly (readonly [number, number, string])[] = [
+  [120_000, 1000, "s"],
+  [7_200_000, 60_000, "min"],
+  [172_800_000, 3_600_000, "h"],
+  [Number.POSITIVE_INFINITY, 86_400_000, "d"],
+];
+
+/** 95,000 -> "95 s"; what is under a second is "now". */
+export const ageText = (ms: number): string => {
+  if (ms < 1000) return "now";
+  const [, unitMs, unit] = AGE_STEPS.find(([below]) => ms < below) ?? [0, 1000, "s"];
+  return `${Math.floor(ms / unitMs)} ${unit}`;
+};
+
+/** SenML units as people write them. */
+const UNIT_TEXT: Readonly<Record<string, string>> = {
+  Cel: "°C",
+  "%RH": "% RH",
+  lat: "° N",
+  lon: "° E",
+  "%EL": "%",
+};
+
+const DIGITS_MAX = 6;
+
+export const valueText = (value: Value, unit: string | undefined): string => {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  const text = typeof value === "number" ? String(Number(value.toPrecision(DIGITS_MAX))) : String(value);
+  return unit === undefined || typeof value !== "number" ? text : `${text} ${UNIT_TEXT[unit] ?? unit}`;
+};
+
+const STATE_MARK: Readonly<Record<DriverView["state"], string>> = {
+  up: "●",
+  starting: "○",
+  down: "✗",
+  stopped: "–",
+};
+
+const headline = ({ device, state, upMs, version }: Snapshot): string =>
+  state === "online"
+    ? `${device}: online for ${ageText(upMs)} (Petrel ${version})`
+    : `${device}: ${state} (Petrel ${version})`;
+
+const footnotes = ({ clock, lost, waiting }: Snapshot): string[] => [
+  ...(clock === "unset" ? ["clock not set: commands that change anything are refused"] : []),
+  ...(waiting > 0 ? [`${waiting} readings wait to be sent`] : []),
+  ...(lost > 0 ? [`${lost} readings lost for want of room`] : []),
+];
+
+const driverLine = ({ name, state, detail }: DriverView): string =>
+  `${STATE_MARK[state]} ${name}: ${state}${detail === undefined ? "" : ` (${detail})`}`;
+
+/** The card as plain text: also what the command `status` answers. */
+export const statusText = (snapshot: Snapshot): string =>
+  [
+    headline(snapshot),
+    ...snapshot.drivers.map(driverLine),
+    ...snapshot.channels.map(
+      ({ name, label, value, unit, ageMs }) =>
+        `${label ?? name}: ${valueText(value, unit)} (${ageText(ageMs)})`,
+    ),
+    ...footnotes(snapshot),
+  ].join("\n");
+
+const escapeHtml = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+
+const html = (snapshot: Snapshot): string => {
+  const rows = snapshot.channels.map(
+    ({ name, label, value, unit, ageMs }) =>
+      `<tr><td>${escapeHtml(label ?? name)}</td><td><b>${escapeHtml(valueText(value, unit))}</b></td><td>${ageText(ageMs)}</td></tr>`,
+  );
+  const table =
+    rows.length === 0
+      ? ""
+      : `<table><tr><th>reading</th><th>value</th><th>age</th></tr>${rows.join("")}</table>`;
+  const lines = [...snapshot.drivers.map(driverLine), ...footnotes(snapshot)].map(
+    (line) => `${escapeHtml(line)}<br>`,
+  );
+  return `<b>${escapeHtml(headline(snapshot))}</b><br>${lines.join("")}${table}`;
+};
+
+/** The message's content; an edit wraps it (relations.ts). It mentions nobody. */
+export const statusContent = (snapshot: Snapshot): JsonObject =>
+  withMentions(withHtml(notice(statusText(snapshot)), html(snapshot)), []);
