@@ -47,6 +47,8 @@ export interface HttpOptions {
   readonly signal: AbortSignal;
   /** Certificates (PEM) of the authorities to trust instead of Node's own list. */
   readonly ca?: string;
+  /** Told each answer's `Date`, in milliseconds since the epoch: a bound for a device that has no clock of its own. */
+  readonly onServerDate?: (dateMs: number) => void;
 }
 
 const aborted = (request: HttpRequest): MatrixError =>
@@ -143,6 +145,11 @@ const headerOf =
     return (Array.isArray(value) ? value[0] : value) ?? null;
   };
 
+const tellDate = (options: HttpOptions, answer: IncomingMessage): void => {
+  const dateMs = Date.parse(answer.headers.date ?? "");
+  if (!Number.isNaN(dateMs)) options.onServerDate?.(dateMs);
+};
+
 const headersOf = (request: HttpRequest): Record<string, string> => ({
   accept: "application/json",
   "accept-encoding": "gzip",
@@ -154,32 +161,34 @@ const answerTimeoutMs = (request: HttpRequest): number =>
   (request.timeoutMs ?? ANSWER_TIMEOUT_MS) +
   ((request.body?.length ?? 0) / UPLOAD_BYTES_PER_SECOND_MIN) * 1000;
 
-export const createHttp = (options: HttpOptions): Http => {
-  const keep = { keepAlive: true, maxSockets: SOCKETS_MAX, timeout: SOCKET_IDLE_MS };
-  const plain = new HttpAgent(keep);
-  const secure = new HttpsAgent({ ...keep, ...(options.ca === undefined ? {} : { ca: options.ca }) });
-  const agents = [plain, secure];
-  options.signal.addEventListener("abort", () => agents.forEach((agent) => void agent.destroy()), {
-    once: true,
-  });
+class HttpClient implements Http {
+  readonly #options: HttpOptions;
+  readonly #plain: HttpAgent;
+  readonly #secure: HttpsAgent;
 
-  const open = (request: HttpRequest, signal: AbortSignal): ClientRequest => {
-    const common = { method: request.method, headers: headersOf(request), signal };
-    return request.url.protocol === "https:"
-      ? openHttps(request.url, { ...common, agent: secure })
-      : openHttp(request.url, { ...common, agent: plain });
-  };
+  constructor(options: HttpOptions) {
+    const keep = { keepAlive: true, maxSockets: SOCKETS_MAX, timeout: SOCKET_IDLE_MS };
+    this.#options = options;
+    this.#plain = new HttpAgent(keep);
+    this.#secure = new HttpsAgent({ ...keep, ...(options.ca === undefined ? {} : { ca: options.ca }) });
+    options.signal.addEventListener("abort", () => this.#close(), { once: true });
+  }
 
-  const exchange = async (request: HttpRequest): Promise<HttpAnswer> => {
-    const ends = request.signal === undefined ? [options.signal] : [options.signal, request.signal];
-    const fuse = createFuse(options.timers, request, ends);
+  async exchange(request: HttpRequest): Promise<HttpAnswer> {
+    const { signal, timers } = this.#options;
+    const fuse = createFuse(
+      timers,
+      request,
+      request.signal === undefined ? [signal] : [signal, request.signal],
+    );
     let connected = (): boolean => false;
     try {
       fuse.signal.throwIfAborted();
-      const sent = open(request, fuse.signal);
+      const sent = this.#open(request, fuse.signal);
       connected = watchConnection(sent, request.url.protocol === "https:");
       fuse.arm(answerTimeoutMs(request));
       const answer = await answerOf(sent, request.body);
+      tellDate(this.#options, answer);
       fuse.arm(BODY_IDLE_MS);
       const body = await collect(answer, request, () => fuse.arm(BODY_IDLE_MS));
       return { status: answer.statusCode ?? 0, header: headerOf(answer), body };
@@ -189,14 +198,25 @@ export const createHttp = (options: HttpOptions): Http => {
     } finally {
       fuse.release();
     }
-  };
+  }
 
-  return {
-    exchange,
-    dropIdle: () => {
-      for (const sockets of agents.flatMap((agent) => Object.values(agent.freeSockets))) {
-        for (const socket of sockets ?? []) socket.destroy();
-      }
-    },
-  };
-};
+  dropIdle(): void {
+    for (const agent of [this.#plain, this.#secure]) {
+      for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
+    }
+  }
+
+  #open(request: HttpRequest, signal: AbortSignal): ClientRequest {
+    const common = { method: request.method, headers: headersOf(request), signal };
+    return request.url.protocol === "https:"
+      ? openHttps(request.url, { ...common, agent: this.#secure })
+      : openHttp(request.url, { ...common, agent: this.#plain });
+  }
+
+  #close(): void {
+    this.#plain.destroy();
+    this.#secure.destroy();
+  }
+}
+
+export const createHttp = (options: HttpOptions): Http => new HttpClient(options);

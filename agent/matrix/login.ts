@@ -130,8 +130,12 @@ export const whoIs = async (
   http: Http,
   baseUrl: string,
   token: string,
+  signal?: AbortSignal,
 ): Promise<{ readonly userId: string; readonly deviceId: string | null }> => {
-  const body = await callJson(http, baseUrl, "GET", "/_matrix/client/v3/account/whoami", { token });
+  const body = await callJson(http, baseUrl, "GET", "/_matrix/client/v3/account/whoami", {
+    token,
+    ...(signal === undefined ? {} : { signal }),
+  });
   const userId = asString(field(body, "user_id"));
   if (userId === null) throw missing(`whoami at ${baseUrl}`, "user_id");
   return { userId, deviceId: asString(field(body, "device_id")) };

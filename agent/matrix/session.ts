@@ -6,7 +6,7 @@ import { discover } from "./discovery.ts";
 import type { Http } from "./http.ts";
 import { type Credentials, type Grant, login, whoIs } from "./login.ts";
 import { readSession, type StoredSession, writeDevice, writeGrant } from "./session-table.ts";
-import { createTokenKeeper } from "./token-keeper.ts";
+import { TokenKeeper } from "./token-keeper.ts";
 import { MatrixError } from "./types.ts";
 
 export interface Session {
@@ -16,7 +16,7 @@ export interface Session {
   /** Runs one request with a good token; when the server says that it is not, gets another one and runs it once more (a refused token means that nothing was done). */
   authorised<T>(request: (token: string) => Promise<T>): Promise<T>;
   /** Asks the server whether it sees us as the same user and device. Rejects with kind "auth" when it does not: nothing may go on then. */
-  verify(): Promise<void>;
+  verify(signal?: AbortSignal): Promise<void>;
 }
 
 export interface SessionOptions {
@@ -110,10 +110,10 @@ const granted = async (options: SessionOptions): Promise<Grant & { readonly base
 /** Opens what the store holds, or discovers the server and logs in. One try: the caller repeats it as `retryDelayMs` says. */
 export const openSession = async (options: SessionOptions): Promise<Session> => {
   const { userId, deviceId, baseUrl, ...tokens } = await granted(options);
-  const keeper = createTokenKeeper({ ...options, userId, deviceId, baseUrl }, tokens);
+  const keeper = new TokenKeeper({ ...options, userId, deviceId, baseUrl }, tokens);
 
-  const verify = async (): Promise<void> => {
-    const seen = await keeper.authorised((token) => whoIs(options.http, baseUrl, token));
+  const verify = async (signal?: AbortSignal): Promise<void> => {
+    const seen = await keeper.authorised((token) => whoIs(options.http, baseUrl, token, signal));
     if (seen.userId === userId && (seen.deviceId === null || seen.deviceId === deviceId)) return;
     throw new MatrixError(
       "auth",
@@ -121,5 +121,5 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
     );
   };
 
-  return { userId, deviceId, baseUrl, authorised: keeper.authorised, verify };
+  return { userId, deviceId, baseUrl, authorised: (request) => keeper.authorised(request), verify };
 };

@@ -21,8 +21,10 @@ export interface KeeperOptions {
   readonly baseUrl: string;
 }
 
-export interface TokenKeeper {
-  authorised<T>(request: (token: string) => Promise<T>): Promise<T>;
+interface Current extends Tokens {
+  /** Monotonic time from which a renewal is due, and from which the token is dead; Infinity when the server named none. */
+  readonly renewAtMs: number;
+  readonly deadAtMs: number;
 }
 
 const lost = (options: KeeperOptions, cause: MatrixError): MatrixError =>
@@ -39,119 +41,122 @@ const needsPassword = (options: KeeperOptions, cause: MatrixError): MatrixError 
     { status: 401, errcode: cause.errcode ?? "M_UNKNOWN_TOKEN", softLogout: true, cause },
   );
 
-const isRefusal = (error: unknown): error is MatrixError =>
+const isRefusal = (error: unknown): boolean =>
   error instanceof MatrixError && (error.kind === "auth" || error.kind === "refused");
 
-interface Current {
-  readonly tokens: Tokens;
-  /** Monotonic time from which a renewal is due, and from which the token is dead; Infinity when the server named none. */
-  readonly renewAtMs: number;
-  readonly deadAtMs: number;
-}
+export class TokenKeeper {
+  readonly #options: KeeperOptions;
+  #current: Current;
+  // The one renewal under way: whoever needs a token meanwhile waits for it.
+  #renewing: Promise<void> | null = null;
+  // No login before this (monotonic time), and what to say until then.
+  #loginBlock: { readonly untilMs: number; readonly error: MatrixError } | null = null;
 
-export const createTokenKeeper = (options: KeeperOptions, first: Tokens): TokenKeeper => {
-  const { runtime, http, store, baseUrl } = options;
-  const monoMs = (): number => runtime.clock.monoMs();
+  constructor(options: KeeperOptions, tokens: Tokens) {
+    this.#options = options;
+    this.#current = this.#timed(tokens);
+  }
 
-  const withTimes = (tokens: Tokens): Current => {
-    const lifeMs = tokens.expiresInMs ?? Number.POSITIVE_INFINITY;
-    return {
-      tokens,
-      renewAtMs: monoMs() + Math.max(lifeMs - RENEW_AHEAD_MS, lifeMs / 2),
-      deadAtMs: monoMs() + lifeMs,
-    };
-  };
-
-  let current = withTimes(first);
-  let renewing: Promise<void> | null = null;
-  let blocked: { readonly untilMs: number; readonly error: MatrixError } | null = null;
-
-  const adopt = async (tokens: Tokens): Promise<void> => {
-    await writeTokens(store, tokens);
-    current = withTimes(tokens);
-  };
-
-  // False: the refresh token is not good either.
-  const refresh = async (): Promise<boolean> => {
-    const { refreshToken } = current.tokens;
-    if (refreshToken === null) return false;
-    try {
-      await adopt(await refreshTokens(http, baseUrl, refreshToken));
-      return true;
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      current = { ...current, tokens: { ...current.tokens, refreshToken: null } };
-      return false;
-    }
-  };
-
-  const block = (untilMs: number, error: MatrixError): void => {
-    blocked = { untilMs, error };
-  };
-
-  const loginAgain = async (cause: MatrixError): Promise<void> => {
-    const { credentials } = options;
-    if (credentials?.kind !== "password") throw needsPassword(options, cause);
-    if (blocked !== null && monoMs() < blocked.untilMs) throw blocked.error;
-    try {
-      const device = { id: options.deviceId, displayName: options.displayName };
-      const grant = await login(http, baseUrl, credentials, device);
-      if (grant.userId !== options.userId || grant.deviceId !== options.deviceId) throw lost(options, cause);
-      await adopt(grant);
-      runtime.log.info(
-        { user: options.userId, device: options.deviceId },
-        "logged in again after a soft logout",
-      );
-      const text = `${baseUrl} refuses a token that it gave less than a minute ago`;
-      block(
-        monoMs() + LOGIN_PAUSE_MS,
-        new MatrixError("unavailable", text, { retryAfterMs: LOGIN_PAUSE_MS }),
-      );
-    } catch (error) {
-      if (error instanceof MatrixError && error.kind === "limited")
-        block(monoMs() + (error.retryAfterMs ?? LOGIN_PAUSE_MS), error);
-      throw error;
-    }
-  };
-
-  const once = (work: () => Promise<void>): Promise<void> => {
-    renewing ??= work().finally(() => {
-      renewing = null;
-    });
-    return renewing;
-  };
-
-  const replace = (used: string, cause: MatrixError): Promise<void> => {
-    if (current.tokens.accessToken !== used) return Promise.resolve();
-    return once(async () => {
-      if (!cause.softLogout) throw lost(options, cause);
-      if (!(await refresh())) await loginAgain(cause);
-    });
-  };
-
-  // Ahead of time: a failure matters only once the token is dead, and then the server will say so.
-  const renewAhead = async (): Promise<void> => {
-    if (monoMs() < current.renewAtMs || current.tokens.refreshToken === null) return;
-    const before = current;
-    try {
-      await once(async () => void (await refresh()));
-    } catch (error) {
-      if (!(error instanceof MatrixError) || error.kind === "aborted" || monoMs() >= before.deadAtMs)
-        throw error;
-    }
-  };
-
-  const authorised = async <T>(request: (token: string) => Promise<T>): Promise<T> => {
-    await (renewing ?? renewAhead());
-    const used = current.tokens.accessToken;
+  /** Runs `request` with a good token, and once more with a new one if the server refuses it (then nothing was done). */
+  async authorised<T>(request: (token: string) => Promise<T>): Promise<T> {
+    await (this.#renewing ?? this.#renewAhead());
+    const used = this.#current.accessToken;
     try {
       return await request(used);
     } catch (error) {
       if (!(error instanceof MatrixError) || error.kind !== "auth") throw error;
-      await replace(used, error);
-      return request(current.tokens.accessToken);
+      await this.#replace(used, error);
     }
-  };
+    return request(this.#current.accessToken);
+  }
 
-  return { authorised };
-};
+  #monoMs(): number {
+    return this.#options.runtime.clock.monoMs();
+  }
+
+  #timed(tokens: Tokens): Current {
+    const lifeMs = tokens.expiresInMs ?? Number.POSITIVE_INFINITY;
+    const now = this.#monoMs();
+    return {
+      ...tokens,
+      renewAtMs: now + Math.max(lifeMs - RENEW_AHEAD_MS, lifeMs / 2),
+      deadAtMs: now + lifeMs,
+    };
+  }
+
+  // A failure matters only once the token is dead, and then the server will say so.
+  async #renewAhead(): Promise<void> {
+    const before = this.#current;
+    if (this.#monoMs() < before.renewAtMs || before.refreshToken === null) return;
+    try {
+      await this.#once(async () => void (await this.#refresh()));
+    } catch (error) {
+      const bearable =
+        error instanceof MatrixError && error.kind !== "aborted" && this.#monoMs() < before.deadAtMs;
+      if (!bearable) throw error;
+    }
+  }
+
+  async #replace(used: string, cause: MatrixError): Promise<void> {
+    // Another request has renewed it meanwhile.
+    if (this.#current.accessToken !== used) return;
+    await this.#once(async () => {
+      if (!cause.softLogout) throw lost(this.#options, cause);
+      if (!(await this.#refresh())) await this.#loginAgain(cause);
+    });
+  }
+
+  #once(work: () => Promise<void>): Promise<void> {
+    this.#renewing ??= work().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
+  }
+
+  // On the disk before it is used: only its use makes the server give up the old one.
+  async #adopt(tokens: Tokens): Promise<void> {
+    await writeTokens(this.#options.store, tokens);
+    this.#current = this.#timed(tokens);
+  }
+
+  // False: there is no refresh token, or the server refuses it.
+  async #refresh(): Promise<boolean> {
+    const { refreshToken } = this.#current;
+    if (refreshToken === null) return false;
+    try {
+      await this.#adopt(await refreshTokens(this.#options.http, this.#options.baseUrl, refreshToken));
+      return true;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#current = { ...this.#current, refreshToken: null };
+      return false;
+    }
+  }
+
+  async #loginAgain(cause: MatrixError): Promise<void> {
+    const { credentials } = this.#options;
+    if (credentials?.kind !== "password") throw needsPassword(this.#options, cause);
+    if (this.#loginBlock !== null && this.#monoMs() < this.#loginBlock.untilMs) throw this.#loginBlock.error;
+    try {
+      await this.#loginAsBefore(credentials, cause);
+    } catch (error) {
+      if (error instanceof MatrixError && error.kind === "limited")
+        this.#blockLogin(error.retryAfterMs ?? LOGIN_PAUSE_MS, error);
+      throw error;
+    }
+    const text = `${this.#options.baseUrl} refuses a token that it gave less than a minute ago`;
+    this.#blockLogin(LOGIN_PAUSE_MS, new MatrixError("unavailable", text, { retryAfterMs: LOGIN_PAUSE_MS }));
+  }
+
+  async #loginAsBefore(credentials: Credentials, cause: MatrixError): Promise<void> {
+    const { http, baseUrl, userId, deviceId, displayName, runtime } = this.#options;
+    const grant = await login(http, baseUrl, credentials, { id: deviceId, displayName });
+    if (grant.userId !== userId || grant.deviceId !== deviceId) throw lost(this.#options, cause);
+    await this.#adopt(grant);
+    runtime.log.info({ user: userId, device: deviceId }, "logged in again after a soft logout");
+  }
+
+  #blockLogin(forMs: number, error: MatrixError): void {
+    this.#loginBlock = { untilMs: this.#monoMs() + forMs, error };
+  }
+}
