@@ -40,6 +40,7 @@ export const parsePath = (path: string): PathStep[] => {
 const step = (node: unknown, key: PathStep): unknown => {
   if (typeof node !== "object" || node === null) return undefined;
   if (typeof key === "number") return Array.isArray(node) ? node.at(key) : undefined;
+  if (Array.isArray(node)) return undefined;
   // Own keys only: a path such as `constructor` must not reach what every object has.
   return Object.hasOwn(node, key) ? Object.getOwnPropertyDescriptor(node, key)?.value : undefined;
 };
