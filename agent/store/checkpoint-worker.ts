@@ -4,7 +4,7 @@
 //   worker                                              main
 //   PASSIVE checkpoint (main goes on writing)
 //   "ready" ------------------------------------------> transactions wait
-//   TRUNCATE checkpoint  <----------------------- "go"
+//   RESTART or TRUNCATE checkpoint <------------- "go"
 //   first commit of the new WAL (its header is synced)
 //   "done" -------------------------------------------> transactions go on
 //
@@ -22,8 +22,8 @@ export interface CheckpointTask {
   readonly busyMs: number;
   readonly freePagesKept: number;
   readonly vacuumPagesMax: number;
-  /** Makes the first commit of the new WAL; false at the end, when nothing comes after. */
-  readonly restart: boolean;
+  /** `restart`: the log keeps its length and is written over. `shrink`: it is cut first. `finish`: it is cut and stays empty, nothing comes after. */
+  readonly mode: "restart" | "shrink" | "finish";
 }
 
 /** What it answers. `busy`: a reader was in the way, the WAL was not restarted. */
@@ -69,12 +69,14 @@ const vacuum = (task: CheckpointTask, database: DatabaseSync): void => {
   database.exec(`PRAGMA incremental_vacuum(${Math.min(free, task.vacuumPagesMax)})`);
 };
 
+/** Copies the rest and makes the first commit of the new log. False when a reader was in the way. */
 const restart = (task: CheckpointTask, database: DatabaseSync): boolean => {
   vacuum(task, database);
-  const busy = numberOf(database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get(), "busy") !== 0;
-  if (!busy && task.restart) database.exec("UPDATE store_restarts SET count = count + 1");
+  const kind = task.mode === "restart" ? "RESTART" : "TRUNCATE";
+  const busy = numberOf(database.prepare(`PRAGMA wal_checkpoint(${kind})`).get(), "busy") !== 0;
+  if (!busy && task.mode !== "finish") database.exec("UPDATE store_restarts SET count = count + 1");
   checkIdentity(task);
-  return busy;
+  return !busy;
 };
 
 const failure = (error: unknown): CheckpointMessage => {
@@ -111,7 +113,7 @@ const main = (task: CheckpointTask): void => {
     parentPort?.once("message", () =>
       guarded(() => {
         guard.close();
-        end({ type: "done", busy: restart(task, database) });
+        end({ type: "done", busy: !restart(task, database) });
       }),
     );
     post({ type: "ready" });

@@ -14,8 +14,7 @@ export interface CheckpointRun {
   readonly path: string;
   readonly walIdentity: string;
   readonly source: WorkerSource;
-  /** Makes the first commit of the new WAL too; false when the store closes. */
-  readonly restart: boolean;
+  readonly mode: CheckpointTask["mode"];
   /** Called when the worker has copied what it could beside the running transactions: none may begin after this returns, until the run ends. */
   readonly onReady: () => void;
 }
@@ -35,7 +34,7 @@ const taskOf = (run: CheckpointRun): CheckpointTask => ({
   busyMs: CHECKPOINT_BUSY_MS,
   freePagesKept: FREE_PAGES_KEPT,
   vacuumPagesMax: VACUUM_PAGES_MAX,
-  restart: run.restart,
+  mode: run.mode,
 });
 
 type Answer = Exclude<CheckpointMessage, { readonly type: "ready" }>;

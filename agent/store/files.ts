@@ -1,7 +1,7 @@
 // What the store does to files and folders outside SQLite: make, rename, sync. A file's name is on the disk only once its folder was synced (fsync(2)).
 //
 // Invariant: the database and its -shm are never opened here. Closing such a handle would drop the POSIX locks that SQLite holds on them.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 
 export const syncFolder = (folder: string): void => {
@@ -41,10 +41,4 @@ export const setAside = (path: string, wallMs: number): string[] => {
   rmSync(`${path}-shm`, { force: true });
   syncFolder(dirname(path));
   return moved.map((suffix) => target + suffix);
-};
-
-/** Which file a name means at the moment, without opening it. */
-export const identityOf = (path: string): string => {
-  const stats = statSync(path);
-  return `${stats.dev}:${stats.ino}`;
 };

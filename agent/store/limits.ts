@@ -48,3 +48,6 @@ export const SEALED_BYTES_MAX: number = 64 * 1024 * 1024;
 
 /** Commits between two looks at the WAL's size when nobody asks for a sync, which looks anyway. */
 export const LOOK_COMMITS = 32;
+
+/** The log keeps its length when it is restarted; one that grew beyond this many times the forced size while the disk was slow is cut. */
+export const WAL_KEPT_FACTOR = 2;

@@ -2,7 +2,6 @@
 // before everything that was read is on the disk (rows read back after a kill may never have been).
 //
 //   folder -> lock -> create if missing -> WAL -> ours? whole? -> this key's? -> migrate -> TRUNCATE checkpoint -> first commit -> sync, folder too
-import { closeSync, fdatasyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Runtime } from "../runtime.ts";
 import { UNBUILT_WORKER, type WorkerSource } from "./checkpoint.ts";
@@ -10,7 +9,7 @@ import { type Connection, openConnection } from "./connection.ts";
 import { createIfMissing } from "./create.ts";
 import { toStoreError } from "./errors.ts";
 import { createFailure } from "./failure.ts";
-import { ensureFolder, identityOf, syncFolder } from "./files.ts";
+import { ensureFolder, syncFolder } from "./files.ts";
 import { checkIntegrity, setAsideIfBroken } from "./integrity.ts";
 import { type Lock, takeLock } from "./lock.ts";
 import { checkOwner, migrate } from "./migrate.ts";
@@ -18,6 +17,7 @@ import { type CheckpointPolicy, DEFAULT_POLICY } from "./policy.ts";
 import { createStore } from "./running.ts";
 import { type Migrations, type Store, StoreError, type Vault } from "./store.ts";
 import { createKeyCheck, createVault, fitsKeyCheck } from "./vault.ts";
+import { openWal, type Wal } from "./wal.ts";
 
 export interface StoreOptions {
   /** The database file. Its folder is made if missing; -wal, -shm, .lock and .holder lie beside it. */
@@ -69,18 +69,6 @@ const settle = (path: string, connection: Connection): void => {
   connection.command("UPDATE store_restarts SET count = count + 1");
 };
 
-const openWal = (path: string): number => {
-  const descriptor = openSync(`${path}-wal`, "r");
-  try {
-    fdatasyncSync(descriptor);
-    syncFolder(dirname(path));
-    return descriptor;
-  } catch (error) {
-    closeSync(descriptor);
-    throw error;
-  }
-};
-
 const prepare = (options: StoreOptions, vault: Vault, connection: Connection): void => {
   const { path } = options;
   checkOwner(path, connection);
@@ -93,7 +81,7 @@ const prepare = (options: StoreOptions, vault: Vault, connection: Connection): v
 
 interface Opened {
   readonly connection: Connection;
-  readonly descriptor: number;
+  readonly wal: Wal;
 }
 
 const openPrepared = (options: StoreOptions, vault: Vault, onFatal: (error: StoreError) => void): Opened => {
@@ -102,7 +90,9 @@ const openPrepared = (options: StoreOptions, vault: Vault, onFatal: (error: Stor
   try {
     connection = openConnection(path, onFatal);
     prepare(options, vault, connection);
-    return { connection, descriptor: openWal(path) };
+    const wal = openWal(path, Number(connection.ask("PRAGMA page_size")));
+    syncFolder(dirname(path));
+    return { connection, wal };
   } catch (error) {
     // Set aside while it is still open: closing would copy the log into the broken file and delete it.
     const found = setAsideIfBroken(path, error, options.runtime.clock.wallMs());
@@ -128,7 +118,6 @@ export const openStore = async (options: StoreOptions): Promise<Store> => {
       lock,
       vault,
       runtime,
-      walIdentity: identityOf(`${path}-wal`),
       source: options.workerUrl ?? UNBUILT_WORKER,
       policy: options.policy ?? DEFAULT_POLICY,
       failure,

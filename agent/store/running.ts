@@ -1,5 +1,4 @@
 // The open store: queue, group sync and restarts of the WAL put together. One rule runs through it: the first failure ends all three, for good.
-import { closeSync } from "node:fs";
 import type { Runtime } from "../runtime.ts";
 import type { WorkerSource } from "./checkpoint.ts";
 import type { Connection } from "./connection.ts";
@@ -9,8 +8,9 @@ import type { Lock } from "./lock.ts";
 import type { CheckpointPolicy } from "./policy.ts";
 import { createRestarts, type Restarts } from "./restart.ts";
 import { type Database, type Store, StoreError, type Vault } from "./store.ts";
-import { createGroupSync, type GroupSync, walSize } from "./sync.ts";
+import { createGroupSync, type GroupSync } from "./sync.ts";
 import { createTransactionQueue, type TransactionQueue } from "./transactions.ts";
+import type { Wal } from "./wal.ts";
 
 export interface RunningOptions {
   readonly path: string;
@@ -18,9 +18,7 @@ export interface RunningOptions {
   readonly lock: Lock;
   readonly vault: Vault;
   readonly runtime: Runtime;
-  /** A descriptor of the -wal file beside SQLite's own: the -wal carries no locks, closing it drops none. */
-  readonly descriptor: number;
-  readonly walIdentity: string;
+  readonly wal: Wal;
   readonly source: WorkerSource;
   readonly policy: CheckpointPolicy;
   /** Where the connection's fatal errors arrive. */
@@ -40,16 +38,14 @@ interface Parts {
 const abandoned = new Set<Connection>();
 
 const connectParts = (options: RunningOptions): Parts => {
-  const { connection, descriptor, failure, path, runtime } = options;
-  const walPath = `${path}-wal`;
+  const { connection, failure, path, runtime, wal } = options;
   // The three know each other: a commit tells the sync and the restarts, a sync tells the restarts, a restart pauses the queue.
   const sync = createGroupSync({
-    descriptor,
-    path: walPath,
+    wal,
     onFailure: failure.fail,
-    onSynced: (walBytes) => {
+    onSynced: () => {
       queue.turned();
-      restarts.synced(walBytes);
+      restarts.look();
     },
   });
   const queue = createTransactionQueue({
@@ -64,14 +60,14 @@ const connectParts = (options: RunningOptions): Parts => {
     failure: () => failure.error,
   });
   const restarts: Restarts = createRestarts({
-    run: { path, walIdentity: options.walIdentity, source: options.source },
+    run: { path, source: options.source },
     policy: options.policy,
     clock: runtime.clock,
     timers: runtime.timers,
     failure,
     queue,
     sync,
-    walBytes: () => walSize(descriptor, walPath),
+    wal,
   });
   return { queue, sync, restarts };
 };
@@ -82,7 +78,7 @@ const closeParts = async (options: RunningOptions, { queue, sync, restarts }: Pa
   await queue.end();
   await restarts.finish().catch((error: unknown) => failure.fail(asStoreError(error, "last checkpoint")));
   await sync.idle();
-  closeSync(options.descriptor);
+  options.wal.close();
   if (failure.error !== null) {
     abandoned.add(connection);
     if (!failedBefore) throw failure.error;

@@ -6,9 +6,10 @@
 //   durable() of 1 and 2 resolves ---^  of 3 and 4 ---------------^
 //
 // A failed sync is final: the kernel may have dropped the pages that it could not write and say "done" to the next call, so it is never asked again.
-import { fdatasync, fstatSync } from "node:fs";
+import { fdatasync } from "node:fs";
 import { asStoreError } from "./errors.ts";
-import { StoreError } from "./store.ts";
+import type { StoreError } from "./store.ts";
+import type { Wal } from "./wal.ts";
 
 interface Waiter {
   readonly target: number;
@@ -31,22 +32,11 @@ export interface GroupSync {
 }
 
 export interface GroupSyncOptions {
-  readonly descriptor: number;
-  readonly path: string;
+  readonly wal: Wal;
   readonly onFailure: (error: StoreError) => void;
-  /** After each sync: the WAL's size in bytes. */
-  readonly onSynced: (walBytes: number) => void;
+  /** After each sync, those who waited for it having been told. */
+  readonly onSynced: () => void;
 }
-
-/** The size of the WAL behind the descriptor. Throws when its name is gone: what is synced there survives no restart. */
-export const walSize = (descriptor: number, path: string): number => {
-  const { nlink, size } = fstatSync(descriptor);
-  if (nlink > 0) return size;
-  throw new StoreError(
-    "SYNC",
-    `${path}: expected the write-ahead log to have a name, but it was deleted; nothing written since is safe, start again`,
-  );
-};
 
 export const createGroupSync = (options: GroupSyncOptions): GroupSync => {
   let position = 0;
@@ -75,12 +65,12 @@ export const createGroupSync = (options: GroupSyncOptions): GroupSync => {
     if (failure === null) {
       try {
         if (error !== null) throw error;
-        const size = walSize(options.descriptor, options.path);
+        options.wal.checkNamed();
         synced = Math.max(synced, began);
         release();
-        options.onSynced(size);
+        options.onSynced();
       } catch (cause) {
-        fail(asStoreError(cause, `sync of ${options.path}`));
+        fail(asStoreError(cause, `sync of ${options.wal.path}`));
       }
     }
     start();
@@ -90,7 +80,7 @@ export const createGroupSync = (options: GroupSyncOptions): GroupSync => {
     if (busy || failure !== null || waiting.length === 0) return;
     busy = true;
     const began = position;
-    fdatasync(options.descriptor, (error) => finish(began, error));
+    fdatasync(options.wal.descriptor, (error) => finish(began, error));
   };
   return {
     committed: () => {
