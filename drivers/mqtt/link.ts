@@ -10,11 +10,11 @@ import { connect as connectTls } from "node:tls";
 import type { IPublishPacket, MqttClient, Packet } from "mqtt";
 import { DriverError, type Timers } from "../driver.ts";
 import { createPacketMeter } from "../packet-meter.ts";
+import type { Delivery } from "../topic-receiver.ts";
 import { createAckQueue } from "./acks.ts";
 import { connectionError, lostConnection, refusedFilters } from "./errors.ts";
 import { CONNECT_TIMEOUT_MS, DELIVERIES_HELD_MAX, PACKET_BYTES_MAX } from "./limits.ts";
 import type { Endpoint, MqttOptions } from "./options.ts";
-import type { Delivery } from "./receiver.ts";
 
 /** The library, loaded when a configuration names it. */
 export type MqttLibrary = typeof import("mqtt");
@@ -115,6 +115,7 @@ const createClient = (settings: LinkSettings): MqttClient => {
 };
 
 const deliveryOf = (packet: IPublishPacket, qos: 0 | 1 | 2): Delivery => ({
+  session: "",
   topic: packet.topic,
   payload: typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload,
   qos,

@@ -12,6 +12,8 @@ export interface Publisher {
   attach(client: MqttClient): void;
   /** The connection is gone: what waits for its acknowledgement is rejected. */
   detach(client: MqttClient): void;
+  /** Nothing is published any more. */
+  close(): void;
   publish(request: WriteRequest): Promise<void>;
 }
 
@@ -61,19 +63,23 @@ export const createPublisher = (shown: string, timers: Timers): Publisher => {
     });
   };
 
+  const abandon = (): void => {
+    current = null;
+    const lost = new DriverError(
+      "UNAVAILABLE",
+      `${shown}: the connection was lost before the broker acknowledged; the message may or may not have arrived`,
+    );
+    for (const reject of [...waiting]) reject(lost);
+  };
+
   return {
     publish,
+    close: abandon,
     attach: (client) => {
       current = client;
     },
     detach: (client) => {
-      if (current !== client) return;
-      current = null;
-      const lost = new DriverError(
-        "UNAVAILABLE",
-        `${shown}: the connection was lost before the broker acknowledged; the message may or may not have arrived`,
-      );
-      for (const reject of [...waiting]) reject(lost);
+      if (current === client) abandon();
     },
   };
 };

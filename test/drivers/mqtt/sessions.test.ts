@@ -38,11 +38,11 @@ needs("mosquitto", which("mosquitto"), (program) => {
     }));
 
   it("gets what was published while it was away, once", () =>
-    onStage({ program }, async ({ broker, harness, driver, up }) => {
+    onStage({ program }, async ({ broker, harness, driver, up, again }) => {
       await up();
       await driver.stop();
       for (const value of ["1", "2", "3"]) await publish(broker.port, TOPIC, value);
-      await up();
+      await again();
       await until(() => harness.readings().length === 3, "three messages");
       expect(harness.readings().map(({ value }) => value)).toEqual([1, 2, 3]);
       expect(harness.emitted.every(({ receipt }) => receipt?.maybeRepeated === false)).toBe(true);
@@ -51,11 +51,11 @@ needs("mosquitto", which("mosquitto"), (program) => {
   it("gives nothing of a clean session back", () =>
     onStage(
       { program, options: () => ({ clean: true, client_id: undefined }) },
-      async ({ broker, harness, driver, up }) => {
+      async ({ broker, harness, driver, up, again }) => {
         await up();
         await driver.stop();
         await publish(broker.port, TOPIC, "1");
-        await up();
+        await again();
         await publish(broker.port, TOPIC, "2");
         await until(() => harness.readings().length > 0, "a message");
         expect(harness.readings().map(({ value }) => value)).toEqual([2]);

@@ -24,6 +24,8 @@ export interface Stage {
   readonly driver: Driver;
   /** Starts the driver and waits until it is up. */
   up(): Promise<void>;
+  /** The same with a new driver of the same options, as after a restart of the agent. */
+  again(): Promise<void>;
 }
 
 export interface StageOptions {
@@ -43,16 +45,24 @@ export const onStage = async (
   const harness = createHarness();
   prepare?.(broker.folder);
   await broker.start();
-  const driver = mqtt.create("mqtt", mqttOptions(broker.port, options?.(broker)), harness.context);
-  const up = async (): Promise<void> => {
-    await driver.start();
+  const create = (): Driver =>
+    mqtt.create("mqtt", mqttOptions(broker.port, options?.(broker)), harness.context);
+  const drivers = [create()];
+  const driver = drivers[0] ?? create();
+  const start = async (started: Driver): Promise<void> => {
+    await started.start();
     await advanceUntil(harness, () => harness.state() === "up", "the driver to be up");
   };
+  const again = (): Promise<void> => {
+    const next = create();
+    drivers.push(next);
+    return start(next);
+  };
   try {
-    await play({ broker, harness, driver, up });
+    await play({ broker, harness, driver, up: () => start(driver), again });
   } finally {
     harness.release();
-    await driver.stop();
+    for (const started of drivers) await started.stop();
     await broker.dispose();
   }
 };
