@@ -18,6 +18,7 @@ import {
 } from "./document.ts";
 import { nearest } from "./nearest.ts";
 import { describeValue, problemsOf } from "./problems.ts";
+import { inlineSecrets } from "./secrets.ts";
 
 export interface DriverEntry {
   readonly kind: LoadedKind;
@@ -85,6 +86,15 @@ const unknownKind = (
   };
 };
 
+const inlineSecret = (document: ConfigDocument, path: Path): Problem => ({
+  file: document.file,
+  place: document.placeOf(path),
+  path: path.join("."),
+  expected:
+    "a reference to a secret: { file: PATH }, { env: NAME } or { credential: NAME }, never the secret itself",
+  found: "text (not shown)",
+});
+
 interface Loaded {
   readonly drivers: ReadonlyMap<string, DriverEntry>;
   readonly problems: readonly Problem[];
@@ -106,6 +116,7 @@ const loadDrivers = async (
     }
     const kind = await load();
     const options = optionsOf({ ...entry });
+    problems.push(...inlineSecrets(options).map((at) => inlineSecret(document, [...path, ...at])));
     const parsed = kind.schema.safeParse(options);
     if (parsed.success) drivers.set(name, { kind, options });
     else problems.push(...problemsOf(document, kind.schema, parsed.error.issues, path));

@@ -63,3 +63,36 @@ export const readSecret = (source: SecretSource, ref: SecretRef, what: string): 
     );
   return fileText(source, `${folder}/${ref.credential}`, what);
 };
+
+/** Keys under which a driver's options may hold a secret, at any depth. */
+const SECRET_KEYS: ReadonlySet<string> = new Set(["password", "passphrase", "token", "secret"]);
+
+const isRef = (value: unknown): value is SecretRef => secretRef().safeParse(value).success;
+
+/** Where secrets stand written out in `value`, as paths. */
+export const inlineSecrets = (
+  value: unknown,
+  path: readonly (string | number)[] = [],
+): (string | number)[][] => {
+  if (Array.isArray(value)) return value.flatMap((item, index) => inlineSecrets(item, [...path, index]));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
+    SECRET_KEYS.has(key) && typeof inner === "string"
+      ? [[...path, key]]
+      : inlineSecrets(inner, [...path, key]),
+  );
+};
+
+/** A driver's options with each reference replaced by its secret. Throws `SecretError`. */
+export const revealSecrets = (source: SecretSource, value: unknown, what: string): unknown => {
+  if (Array.isArray(value))
+    return value.map((item, index) => revealSecrets(source, item, `${what}[${index}]`));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, inner]: [string, unknown]): [string, unknown] => [
+    key,
+    SECRET_KEYS.has(key) && isRef(inner)
+      ? readSecret(source, inner, `${what}.${key}`)
+      : revealSecrets(source, inner, `${what}.${key}`),
+  ]);
+  return Object.fromEntries(entries);
+};

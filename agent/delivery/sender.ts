@@ -75,6 +75,11 @@ export class Sender {
     await Promise.all(this.#busy.values());
   }
 
+  /** Nothing is under way: all is sent, or waits for something. */
+  idle(): boolean {
+    return this.#busy.size === 0;
+  }
+
   stats(): SenderStats {
     return { ...this.#counters, heldMs: Math.max(0, this.#heldUntil - this.#runtime.clock.monoMs()) };
   }

@@ -22,7 +22,7 @@ export const verdictOf = (error: MatrixError, attempt: number, random: Random): 
   if (isRoomRefusal(error)) return { kind: "hold-room", delayMs: ROOM_REFUSED_RETRY_MS, inDoubt: false };
   const delayMs = retryDelayMs(error, attempt, random);
   if (delayMs === null && error.kind === "unavailable")
-    return { kind: "hold-room", delayMs: ROOM_REFUSED_RETRY_MS, inDoubt: true };
+    return { kind: "hold-room", delayMs: ROOM_REFUSED_RETRY_MS, inDoubt: error.inDoubt };
   if (delayMs === null) return { kind: "dead", reason: error.message };
-  return { kind: "hold-all", delayMs, inDoubt: error.kind !== "limited" && error.kind !== "refused" };
+  return { kind: "hold-all", delayMs, inDoubt: error.inDoubt };
 };

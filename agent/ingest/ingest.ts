@@ -1,0 +1,157 @@
+// Drivers, run: made from the configuration, given what they may use, watched. What they hand up goes through the door into the journal.
+// A driver that dies takes nothing with it: the agent and the other drivers go on, and the status message says what is wrong.
+import type { DriverEntry } from "#agent/config/config.ts";
+import type { Journal } from "#agent/journal/journal.ts";
+import type { DriverView } from "#agent/rooms/status-card.ts";
+import type { Log, Runtime } from "#agent/runtime.ts";
+import type { Channels } from "#agent/telemetry/channels.ts";
+import type { ClockState } from "#agent/telemetry/reading.ts";
+import type { Driver, DriverContext, DriverState, EmitResult, Reading, Receipt } from "#drivers/driver.ts";
+import { admit, type DoorState } from "./door.ts";
+import { LastValues } from "./last-values.ts";
+
+export interface IngestContext {
+  readonly runtime: Runtime;
+  readonly journal: Journal;
+  readonly channels: Channels;
+  readonly clockState: () => ClockState;
+  /** A driver's options with its secrets in place; throws what an operator can read. */
+  readonly reveal: (options: unknown, driver: string) => unknown;
+  /** Readings that are durable: for who follows along (the demo, `petrel tail` of the own device). */
+  readonly onReadings?: (driver: string, readings: readonly Reading[]) => void;
+}
+
+interface Running {
+  readonly driver: Driver;
+  state: DriverState;
+  detail: string | undefined;
+  readonly counters: Map<string, number>;
+}
+
+const scoped = (log: Log, driver: string): Log => ({
+  debug: (fields, message) => log.debug({ driver, ...fields }, message),
+  info: (fields, message) => log.info({ driver, ...fields }, message),
+  warn: (fields, message) => log.warn({ driver, ...fields }, message),
+  error: (fields, message) => log.error({ driver, ...fields }, message),
+});
+
+/** What stands in for a driver that could not be made. */
+const NO_DRIVER: Driver = { start: () => Promise.resolve(), stop: () => Promise.resolve() };
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+export class Ingest {
+  readonly #context: IngestContext;
+  readonly #drivers = new Map<string, Running>();
+  readonly #door: DoorState = { lastIn: new Map() };
+  readonly values: LastValues;
+
+  constructor(context: IngestContext) {
+    this.#context = context;
+    this.values = new LastValues(context.channels);
+  }
+
+  async start(entries: ReadonlyMap<string, DriverEntry>): Promise<void> {
+    await Promise.all([...entries].map(([name, entry]) => this.#startOne(name, entry)));
+  }
+
+  async stop(): Promise<void> {
+    const stops = [...this.#drivers].map(async ([name, { driver }]) => {
+      try {
+        await driver.stop();
+      } catch (error) {
+        this.#context.runtime.log.warn(
+          { driver: name, error: messageOf(error) },
+          "a driver did not stop cleanly",
+        );
+      }
+    });
+    await Promise.all(stops);
+  }
+
+  driver(name: string): Driver | null {
+    return this.#drivers.get(name)?.driver ?? null;
+  }
+
+  views(): DriverView[] {
+    return [...this.#drivers].map(([name, { state, detail }]) => ({
+      name,
+      state,
+      ...(detail === undefined ? {} : { detail }),
+    }));
+  }
+
+  counters(): Readonly<Record<string, Readonly<Record<string, number>>>> {
+    return Object.fromEntries(
+      [...this.#drivers].map(([name, { counters }]) => [name, Object.fromEntries(counters)]),
+    );
+  }
+
+  link(up: boolean): void {
+    for (const { driver } of this.#drivers.values()) driver.link?.(up);
+  }
+
+  async #startOne(name: string, { kind, options }: DriverEntry): Promise<void> {
+    const log = scoped(this.#context.runtime.log, name);
+    const running: Running = { driver: NO_DRIVER, state: "starting", detail: undefined, counters: new Map() };
+    this.#drivers.set(name, running);
+    try {
+      const driver = kind.create(
+        name,
+        this.#context.reveal(options, name),
+        this.#driverContext(name, running, log),
+      );
+      this.#drivers.set(name, Object.assign(running, { driver }));
+      await driver.start();
+    } catch (error) {
+      running.state = "down";
+      running.detail = messageOf(error);
+      log.error({}, `the driver cannot run: ${messageOf(error)}`);
+    }
+  }
+
+  #driverContext(name: string, running: Running, log: Log): DriverContext {
+    const { clock, random, timers } = this.#context.runtime;
+    const count = (counter: string, by = 1): void => {
+      running.counters.set(counter, (running.counters.get(counter) ?? 0) + by);
+    };
+    return {
+      clock,
+      timers,
+      random,
+      log,
+      count,
+      state: (state, detail) => {
+        if (state !== running.state) log.info({ state }, detail ?? `the driver is ${state}`);
+        running.state = state;
+        running.detail = detail;
+      },
+      emit: (readings, receipt) => this.#emit(name, readings, receipt, count),
+    };
+  }
+
+  async #emit(
+    name: string,
+    readings: readonly Reading[],
+    receipt: Receipt | undefined,
+    count: (counter: string) => void,
+  ): Promise<EmitResult> {
+    const { channels, clockState, journal, onReadings, runtime } = this.#context;
+    let faults = 0;
+    const admitted = admit(readings, channels, runtime.clock, this.#door, (why) => {
+      if (why !== "thinned") faults += 1;
+      count(why);
+    });
+    // What the configuration thins out is not refused: its source is acknowledged like the rest.
+    if (admitted.length === 0)
+      return faults > 0
+        ? { outcome: "refused", reason: "it holds no reading that can be kept" }
+        : { outcome: "durable" };
+    const result = await journal.append({ driver: name, readings: admitted, clock: clockState(), receipt });
+    if (result.outcome === "durable") {
+      this.values.take(admitted);
+      onReadings?.(name, readings);
+    }
+    return result;
+  }
+}

@@ -1,0 +1,41 @@
+// The last value of every reading, for the status message and for `get`.
+import type { ChannelView } from "#agent/rooms/status-card.ts";
+import type { Channels } from "#agent/telemetry/channels.ts";
+import type { StampedReading } from "#agent/telemetry/reading.ts";
+import { LAST_VALUES_MAX } from "./limits.ts";
+
+export class LastValues {
+  readonly #channels: Channels;
+  readonly #values = new Map<string, StampedReading>();
+
+  constructor(channels: Channels) {
+    this.#channels = channels;
+  }
+
+  take(readings: readonly StampedReading[]): void {
+    for (const reading of readings)
+      if (this.#values.size < LAST_VALUES_MAX || this.#values.has(reading.name))
+        this.#values.set(reading.name, reading);
+  }
+
+  /** By name, in alphabetical order. */
+  views(monoMs: number): ChannelView[] {
+    return [...this.#values.values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, unit, value, monoMs: at }) => ({
+        name,
+        unit,
+        value,
+        label: this.#channel(name)?.label,
+        ageMs: Math.max(0, monoMs - at),
+      }));
+  }
+
+  shown(views: readonly ChannelView[]): ChannelView[] {
+    return views.filter(({ name }) => this.#channel(name)?.show ?? true);
+  }
+
+  #channel(name: string): Channels[string] | undefined {
+    return Object.hasOwn(this.#channels, name) ? this.#channels[name] : undefined;
+  }
+}

@@ -1,0 +1,249 @@
+// The way to the room: session, rooms, packer, sender, status message, commands, sync. It comes up when the homeserver can be reached, however late,
+// while the drivers have long been running; and it goes on from where the store stands.
+
+import type { Command } from "./commands/command.ts";
+import { CommandService } from "./commands/service.ts";
+import type { Config } from "./config/config.ts";
+import { type Outgoing, put } from "./delivery/outbox.ts";
+import { Packer } from "./delivery/packer.ts";
+import { Sender } from "./delivery/sender.ts";
+import type { Journal } from "./journal/journal.ts";
+import { createClient } from "./matrix/client.ts";
+import { createHttp, type Http } from "./matrix/http.ts";
+import type { Credentials } from "./matrix/login.ts";
+import { retried } from "./matrix/retry.ts";
+import { openSession, type Session } from "./matrix/session.ts";
+import { createSync, type Sync } from "./matrix/sync.ts";
+import type { MatrixClient, SyncConsumer } from "./matrix/types.ts";
+import { type AgentRooms, ensureRooms } from "./rooms/rooms.ts";
+import type { Snapshot } from "./rooms/status-card.ts";
+import { StatusMessage } from "./rooms/status-message.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Store } from "./store/store.ts";
+import type { ClockWatch } from "./time/clock-state.ts";
+
+export const NAMESPACE = "dev.petrel";
+
+export interface UpstreamContext {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly store: Store;
+  readonly journal: Journal;
+  readonly clock: ClockWatch;
+  readonly credentials: Credentials | null;
+  readonly snapshot: () => Snapshot;
+  readonly commands: () => readonly Command[];
+  /** The homeserver is reachable, or not. */
+  readonly link: (up: boolean) => void;
+  /** Further consumers of the sync (`petrel tail` through the control socket). */
+  readonly consumers: readonly SyncConsumer[];
+  /** Nothing more can be sent or received: a token that is no longer valid, a store that failed. */
+  readonly fatal: (error: unknown) => void;
+}
+
+/** Everything that exists once the homeserver was reached. */
+interface Connected {
+  readonly client: MatrixClient;
+  readonly rooms: AgentRooms;
+  readonly sender: Sender;
+  readonly packer: Packer;
+  readonly status: StatusMessage;
+  readonly commands: CommandService;
+  readonly sync: Sync;
+}
+
+/** How long a stopping agent tries to get out what it still has to say. */
+const FAREWELL_MS = 2000;
+
+export class Upstream {
+  readonly #context: UpstreamContext;
+  readonly #aborter = new AbortController();
+  readonly #http: Http;
+  #connected: Connected | null = null;
+  #running: Promise<void> | null = null;
+  #linkUp = false;
+
+  constructor(context: UpstreamContext) {
+    this.#context = context;
+    this.#http = createHttp({
+      timers: context.runtime.timers,
+      signal: this.#aborter.signal,
+      onServerDate: (dateMs) => context.clock.serverDate(dateMs),
+    });
+  }
+
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!this.#aborter.signal.aborted) this.#context.fatal(error);
+    });
+  }
+
+  /** Says good-bye in the people room if that goes quickly, then ends every call. */
+  async stop(): Promise<void> {
+    const connected = this.#connected;
+    if (connected !== null) {
+      await connected.packer.stop();
+      await connected.status.stop();
+      if (this.#linkUp) await this.#farewell(connected);
+    }
+    this.#aborter.abort();
+    await connected?.sender.stop();
+    await connected?.commands.stop();
+    await this.#running;
+  }
+
+  /** The network came back: nothing waits for its back-off any longer. */
+  poke(): void {
+    this.#connected?.sync.poke();
+    this.#connected?.sender.retryNow();
+  }
+
+  rooms(): AgentRooms | null {
+    return this.#connected?.rooms ?? null;
+  }
+
+  client(): MatrixClient | null {
+    return this.#connected?.client ?? null;
+  }
+
+  linkUp(): boolean {
+    return this.#linkUp;
+  }
+
+  senderStats(): ReturnType<Sender["stats"]> | null {
+    return this.#connected?.sender.stats() ?? null;
+  }
+
+  /** Puts an event into the outbox; resolves once it is durable. */
+  async send(outgoing: Outgoing): Promise<string> {
+    const { runtime, store } = this.#context;
+    const txnId = await store.transaction((database) => put(database, store.vault, runtime.random, outgoing));
+    await store.durable();
+    this.#connected?.sender.wake();
+    return txnId;
+  }
+
+  #link(up: boolean): void {
+    if (up === this.#linkUp) return;
+    this.#linkUp = up;
+    this.#context.link(up);
+    if (up) this.#connected?.sender.retryNow();
+  }
+
+  async #run(): Promise<void> {
+    const { runtime } = this.#context;
+    const { signal } = this.#aborter;
+    const session = await retried(runtime, signal, () => this.#openSession());
+    const client = createClient({ http: this.#http, session });
+    const rooms = await retried(runtime, signal, () => this.#ensureRooms(client));
+    if (signal.aborted) return;
+    const connected = this.#connect(session, client, rooms);
+    this.#connected = connected;
+    await connected.status.start();
+    await connected.commands.start();
+    connected.sender.wake();
+    await connected.sync.run();
+  }
+
+  #openSession(): Promise<Session> {
+    const { config, credentials, runtime, store } = this.#context;
+    const { device_id: deviceId, server, url } = config.homeserver;
+    return openSession({
+      runtime,
+      store,
+      http: this.#http,
+      homeserver: url ?? server ?? "",
+      displayName: `Petrel ${config.device.name}`,
+      ...(credentials === null ? {} : { credentials }),
+      ...(deviceId === undefined ? {} : { deviceId }),
+    });
+  }
+
+  #ensureRooms(client: MatrixClient): Promise<AgentRooms> {
+    const { config, runtime, store } = this.#context;
+    return ensureRooms({
+      client,
+      store,
+      log: runtime.log,
+      device: config.device.name,
+      namespace: NAMESPACE,
+      config: config.rooms,
+    });
+  }
+
+  #connect(session: Session, client: MatrixClient, rooms: AgentRooms): Connected {
+    const { config, journal, runtime, store } = this.#context;
+    const sender: Sender = new Sender(store, client, runtime, {
+      link: (up) => this.#link(up),
+      left: (lane) => {
+        if (lane === "bulk") packer.run();
+      },
+      fatal: this.#context.fatal,
+    });
+    const wake = (): void => sender.wake();
+    const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
+    const type = `${NAMESPACE}.telemetry`;
+    const packing = { device: config.device.name, roomId: rooms.data.roomId, type, maxAgeMs, maxCount };
+    const packer = new Packer(store, journal, runtime, packing, wake);
+    const peopleRoom = rooms.people.roomId;
+    const { snapshot } = this.#context;
+    const status = new StatusMessage(store, runtime, {
+      roomId: peopleRoom,
+      everyMs: config.rooms.status_every,
+      snapshot,
+      wake,
+    });
+    const commands = this.#commandService(client, rooms, wake);
+    const sync = this.#createSync(session, client, commands);
+    return { client, rooms, sender, packer, status, commands, sync };
+  }
+
+  #commandService(client: MatrixClient, rooms: AgentRooms, wake: () => void): CommandService {
+    const { clock, commands, config, runtime, store } = this.#context;
+    const { prefix, valid_for: validForMs } = config.commands;
+    const listening = { prefix, userId: client.userId, namespace: NAMESPACE, bare: rooms.people.ours };
+    const { signal } = this.#aborter;
+    const clockState = () => clock.state();
+    return new CommandService({
+      client,
+      store,
+      runtime,
+      roomId: rooms.people.roomId,
+      listening,
+      validForMs,
+      clockState,
+      commands,
+      wake,
+      signal,
+    });
+  }
+
+  #createSync(session: Session, client: MatrixClient, commands: CommandService): Sync {
+    const { consumers, runtime, store } = this.#context;
+    return createSync({
+      runtime,
+      store,
+      client,
+      session,
+      http: this.#http,
+      consumers: [commands, ...consumers],
+      // Our own telemetry need not come back over a metered link.
+      ...(consumers.length > 0 ? {} : { filter: { notTypes: [`${NAMESPACE}.telemetry`] } }),
+      signal: this.#aborter.signal,
+      onState: (state) => {
+        if (state.state !== "connecting") this.#link(state.state === "online");
+      },
+    });
+  }
+
+  /** Waits, bounded, until the outbox has sent its last words. */
+  async #farewell({ sender }: Connected): Promise<void> {
+    const { clock, timers } = this.#context.runtime;
+    sender.wake();
+    const until = clock.monoMs() + FAREWELL_MS;
+    while (!sender.idle() && clock.monoMs() < until)
+      await new Promise<void>((resolve) => {
+        timers.after(20, resolve);
+      });
+  }
+}
