@@ -132,6 +132,7 @@ export const tcpListener = (endpoint: Endpoint): TcpListener => {
   let server: Server | null = null;
   let device: Socket | null = null;
   let paused = false;
+  let opening: Promise<void> = Promise.resolve();
 
   const replaceDevice = (next: Socket | null, events: SourceEvents): void => {
     const before = device;
@@ -161,7 +162,8 @@ export const tcpListener = (endpoint: Endpoint): TcpListener => {
       else socket.destroy();
     });
     server = mine;
-    await listening(mine, endpoint, place);
+    opening = listening(mine, endpoint, place);
+    await opening;
     mine.on("error", (error) => {
       if (server === mine) events.closed(systemError(place, error));
     });
@@ -172,6 +174,8 @@ export const tcpListener = (endpoint: Endpoint): TcpListener => {
     server = null;
     device = null;
     caller?.destroy();
+    // A server that is closed before it listens would go on to listen.
+    await opening.catch(() => undefined);
     if (listener?.listening) await new Promise<void>((resolve) => listener.close(() => resolve()));
   };
 

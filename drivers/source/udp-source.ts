@@ -47,6 +47,7 @@ const send = (
 export const udpSource = (at: UdpPort): UdpSource => {
   const place = `udp ${at.host}:${at.port}`;
   let socket: Socket | null = null;
+  let opening: Promise<void> = Promise.resolve();
 
   const open = async (events: SourceEvents): Promise<void> => {
     // Several receivers of one group on one machine are normal; two of one unicast port are a mistake.
@@ -60,7 +61,8 @@ export const udpSource = (at: UdpPort): UdpSource => {
       events.data(datagram);
       events.boundary(true);
     });
-    await bound(mine, at, place);
+    opening = bound(mine, at, place);
+    await opening;
     mine.on("error", (error) => {
       if (socket === mine) events.closed(systemError(place, error));
     });
@@ -69,6 +71,8 @@ export const udpSource = (at: UdpPort): UdpSource => {
   const close = async (): Promise<void> => {
     const mine = socket;
     socket = null;
+    // A socket that is closed while it binds would never say so.
+    await opening.catch(() => undefined);
     if (mine !== null) await new Promise<void>((resolve) => mine.close(() => resolve()));
   };
 

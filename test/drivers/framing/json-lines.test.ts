@@ -15,7 +15,7 @@ describe("the framing json-lines", () => {
   it("reports a line that is no JSON as malformed, says where, and reads on", () => {
     const frames = framesOf(make(), [bytesOf('{"t":21.\n{"t":1}\n')]);
     expect(outline(frames)[0]).toEqual(["malformed", 9]);
-    expect(frames[0]).toMatchObject({ detail: expect.stringMatching(/^expected JSON: /) });
+    expect(frames[0]?.kind === "discarded" ? frames[0].detail : "").toMatch(/^expected JSON: /);
     expect(trees(frames)).toEqual([{ t: 1 }]);
   });
 
