@@ -101,6 +101,8 @@ export class Packer {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
     if (this.#stopped || this.#journal.depth().readings === 0 || this.#due()) return;
+    // Committed while the last pack was made, and not yet told of: its time begins now.
+    if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = this.#runtime.clock.monoMs();
     const delayMs = this.#oldestMono + this.#options.maxAgeMs - this.#runtime.clock.monoMs();
     this.#cancelTimer = this.#runtime.timers.after(Math.max(1, delayMs), () => this.run());
   }
