@@ -99,8 +99,12 @@ export interface CryptoProvider {
   importEd25519(seed: Uint8Array, publicKey?: Uint8Array): Ed25519KeyPair;
   /** From libolm's 64-byte expanded form. Signs by @noble/curves in both providers, as node:crypto takes seeds only. */
   importEd25519Expanded(expanded: Uint8Array, publicKey?: Uint8Array): Ed25519KeyPair;
-  /** @throws CryptoError FORMAT when it is not 32 bytes, not canonical or not on the curve; SMALL_ORDER when its order divides 8. */
-  importEd25519Public(bytes: Uint8Array): Ed25519PublicKey;
+  /**
+   * `unchecked` leaves out the costly question whether the point is on the curve (one that is not verifies nothing, ever): for keys that a
+   * signature is verified with before they are kept, and for keys out of a sealed pickle. All else is always checked.
+   * @throws CryptoError FORMAT when it is not 32 bytes, not canonical or not on the curve; SMALL_ORDER when its order divides 8.
+   */
+  importEd25519Public(bytes: Uint8Array, onCurve?: "unchecked"): Ed25519PublicKey;
 
   /** Whether two byte strings are equal, in time that depends on the lengths only. */
   equal(a: Uint8Array, b: Uint8Array): boolean;

@@ -1,6 +1,7 @@
 // What both providers check in the same way, before a backend sees the input: lengths, Ed25519 points and scalars.
 // The backends disagree on hostile input (OpenSSL and RFC 8032's cofactored equation accept keys of small order,
 // noble's strict mode accepts torsion in R that OpenSSL refuses), so the decision is taken here, once.
+import type { EdwardsPoint } from "@noble/curves/abstract/edwards.js";
 import { ED25519_TORSION_SUBGROUP, ed25519 } from "@noble/curves/ed25519.js";
 import { CryptoError } from "../errors.ts";
 
@@ -38,6 +39,14 @@ export function smallOrder(what: string): CryptoError {
   );
 }
 
+/** RFC 5869 section 2.3: at most 255 blocks. */
+export function requireHkdfLength(length: number, hashBytes: number): void {
+  const most = 255 * hashBytes;
+  if (!Number.isInteger(length) || length < 0 || length > most) {
+    throw new RangeError(`HKDF: expected a length from 0 to ${most} bytes, got ${length}`);
+  }
+}
+
 /** What an opened box says when its tag does not match. */
 export function forged(): CryptoError {
   return new CryptoError("MAC", "ChaCha20-Poly1305: the tag does not match: damaged, forged, or another key");
@@ -60,10 +69,10 @@ const SMALL_ORDER_Y: readonly Uint8Array[] = ED25519_TORSION_SUBGROUP.map((hex) 
 );
 
 /**
- * An Ed25519 public key worth keeping: canonical (RFC 8032 section 5.1.3), on the curve, and not of small order.
+ * An Ed25519 public key worth keeping: canonical (RFC 8032 section 5.1.3), not of small order, and on the curve unless that is `unchecked`.
  * @throws CryptoError FORMAT or SMALL_ORDER
  */
-export function checkEd25519Public(bytes: Uint8Array): void {
+export function checkEd25519Public(bytes: Uint8Array, onCurve?: "unchecked"): void {
   requireTheirLength(bytes, KEY_BYTES, "Ed25519 public key");
   if (hasSmallOrder(bytes)) throw smallOrder("Ed25519 public key");
   if (!isCanonicalPoint(bytes)) {
@@ -72,10 +81,17 @@ export function checkEd25519Public(bytes: Uint8Array): void {
       "Ed25519 public key: expected y below 2^255 - 19, got a non-canonical encoding",
     );
   }
+  if (onCurve === undefined && pointOrNull(bytes) === null) {
+    throw new CryptoError("FORMAT", "Ed25519 public key: expected a point on the curve, got none");
+  }
+}
+
+/** The point, or null when there is none: RFC 8032 section 5.1.3, step 3. */
+export function pointOrNull(bytes: Uint8Array): EdwardsPoint | null {
   try {
-    ed25519.Point.fromBytes(bytes);
-  } catch (cause) {
-    throw new CryptoError("FORMAT", "Ed25519 public key: expected a point on the curve, got none", { cause });
+    return ed25519.Point.fromBytes(bytes);
+  } catch {
+    return null;
   }
 }
 

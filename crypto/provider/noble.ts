@@ -26,6 +26,7 @@ import {
   forged,
   isPlausibleSignature,
   KEY_BYTES,
+  pointOrNull,
   requireContributory,
   requireLength,
   requireTheirLength,
@@ -125,8 +126,8 @@ function importEd25519(seed: Uint8Array, publicKey?: Uint8Array): Ed25519KeyPair
   return new NobleEd25519(new Uint8Array(seed), publicKey && new Uint8Array(publicKey));
 }
 
-function importEd25519Public(bytes: Uint8Array): Ed25519PublicKey {
-  checkEd25519Public(bytes);
+function importEd25519Public(bytes: Uint8Array, onCurve?: "unchecked"): Ed25519PublicKey {
+  checkEd25519Public(bytes, onCurve);
   const key = new Uint8Array(bytes);
   return Object.freeze({
     bytes: key,
@@ -190,8 +191,9 @@ function verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): bo
   const r = signature.subarray(0, KEY_BYTES);
   const s = fromLittleEndian(signature.subarray(KEY_BYTES));
   const k = hashToScalar(r, key, message);
-  const expected = Point.BASE.multiplyUnsafe(s).subtract(Point.fromBytes(key).multiplyUnsafe(k));
-  return equalBytes(expected.toBytes(), r);
+  const point = pointOrNull(key);
+  if (point === null) return false;
+  return equalBytes(Point.BASE.multiplyUnsafe(s).subtract(point.multiplyUnsafe(k)).toBytes(), r);
 }
 
 /** The provider of every program without node:crypto. */

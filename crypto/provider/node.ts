@@ -1,10 +1,11 @@
 // The provider on node:crypto: AES constant-time in OpenSSL, curves an order faster than in JavaScript.
 // How it is fast: keys are imported once and stay in the backend as KeyObjects (node-keys.ts), HMAC is two one-shot hashes
-// (`createHmac` costs ten times that before it has seen a byte), and HKDF is made of those (node-symmetric.ts).
+// and HKDF is made of those (node-hmac.ts), and ciphers get their keys as KeyObjects, too (node-symmetric.ts).
 import { hash, hkdfSync, pbkdf2Sync, randomFillSync, timingSafeEqual } from "node:crypto";
 import type { CryptoProvider, Random } from "../provider.ts";
 import { KEY_BYTES } from "./checks.ts";
 import { importExpanded } from "./expanded.ts";
+import { hkdfSha256, hmacSha256, plain } from "./node-hmac.ts";
 import {
   generateEd25519,
   generateX25519,
@@ -17,10 +18,7 @@ import {
   aesCbcEncrypt,
   aesCtr,
   aesCtrStream,
-  hkdfSha256,
-  hmacSha256,
   open,
-  plain,
   seal,
   sha256Stream,
 } from "./node-symmetric.ts";
