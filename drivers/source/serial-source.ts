@@ -5,6 +5,7 @@
 import { readdir } from "node:fs/promises";
 import type { SerialPort } from "serialport";
 import { DriverError } from "../driver.ts";
+import { noticeHangUp } from "./serial-hangup.ts";
 import type { ByteSource, SourceEvents } from "./source.ts";
 
 export interface SerialLine {
@@ -94,6 +95,8 @@ const portOptions = (line: SerialLine) => ({
 });
 
 const listen = (port: SerialPort, path: string, events: SourceEvents, isCurrent: () => boolean): void => {
+  // Before the listener for data, whose first read waits for the same event.
+  port.once("open", () => noticeHangUp(port.port));
   port.on("data", (chunk: Uint8Array) => {
     if (isCurrent()) events.data(chunk);
   });
