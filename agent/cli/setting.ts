@@ -1,0 +1,106 @@
+// What every verb begins with: the configuration file, found, read and validated; the state folder; the store key.
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { MIGRATIONS } from "#agent/agent.ts";
+import { type Config, parseConfig } from "#agent/config/config.ts";
+import { defaultPaths } from "#agent/config/paths.ts";
+import { readSecret, type SecretSource } from "#agent/config/secrets.ts";
+import { driverKinds } from "#agent/ingest/registry.ts";
+import type { Outside } from "#agent/outside.ts";
+import type { Runtime } from "#agent/runtime.ts";
+import { createKeyFile, readKeyFile } from "#agent/store/key-file.ts";
+import { openStore } from "#agent/store/open.ts";
+import { type Store, StoreError } from "#agent/store/store.ts";
+import { CliError, EXIT } from "./errors.ts";
+
+export interface Setting {
+  readonly configFile: string;
+  readonly config: Config;
+  readonly stateFolder: string;
+  readonly secrets: SecretSource;
+}
+
+export const secretSource = (outside: Outside): SecretSource => ({
+  environment: outside.environment,
+  readFile: (path) => readFileSync(path),
+});
+
+const readConfigFile = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const hint = code === "ENOENT" ? "; `petrel init` writes a first one, --config names another place" : "";
+    throw new CliError(EXIT.config, `cannot read the configuration ${path} (${code})${hint}`, {
+      cause: error,
+    });
+  }
+};
+
+export const configPath = (outside: Outside, named: string | undefined): string =>
+  named ?? defaultPaths(outside.environment, outside.superuser).config;
+
+export const loadSetting = async (outside: Outside, named: string | undefined): Promise<Setting> => {
+  const configFile = configPath(outside, named);
+  const config = await parseConfig(configFile, readConfigFile(configFile), driverKinds);
+  const stateFolder = config.device.state ?? defaultPaths(outside.environment, outside.superuser).state;
+  return { configFile, config, stateFolder, secrets: secretSource(outside) };
+};
+
+const KEY_BYTES = 32;
+
+/** A store key that lies elsewhere than in its default file: raw bytes, or text of 64 hexadecimal digits. */
+const referredKey = (setting: Setting): Uint8Array | null => {
+  const ref = setting.config.device.store_key;
+  if (ref === undefined) return null;
+  if ("file" in ref) return readKeyFile(ref.file);
+  const text = readSecret(setting.secrets, ref, "device.store_key");
+  const key = /^[0-9a-f]{64}$/i.test(text) ? new Uint8Array(Buffer.from(text, "hex")) : null;
+  if (key?.length !== KEY_BYTES)
+    throw new StoreError("KEY", "device.store_key: expected 64 hexadecimal digits (32 bytes)");
+  return key;
+};
+
+/** Opens this device's store; makes the folder and the key at the first start. */
+export const openOwnStore = async (outside: Outside, setting: Setting, runtime: Runtime): Promise<Store> => {
+  try {
+    mkdirSync(setting.stateFolder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new CliError(
+      EXIT.store,
+      `cannot make the state folder ${setting.stateFolder}: ${String(error)}; device.state names another`,
+      { cause: error },
+    );
+  }
+  const keyFile = join(setting.stateFolder, "store.key");
+  const storeFile = join(setting.stateFolder, "petrel.db");
+  const key = referredKey(setting) ?? ownKey(keyFile, storeFile, runtime);
+  return openStore({
+    path: storeFile,
+    key,
+    migrations: MIGRATIONS,
+    runtime,
+    holder: `pid ${outside.pid}`,
+    workerUrl: outside.worker,
+  });
+};
+
+const exists = (path: string): boolean => {
+  try {
+    readFileSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The key beside the store. A store without its key is never given a new one: it could not be read with it. */
+const ownKey = (keyFile: string, storeFile: string, runtime: Runtime): Uint8Array => {
+  if (exists(keyFile)) return readKeyFile(keyFile);
+  if (exists(storeFile))
+    throw new StoreError(
+      "KEY",
+      `${storeFile} is there, but its key ${keyFile} is not: bring the key back, or move the store away to begin anew`,
+    );
+  return createKeyFile(keyFile, runtime.random);
+};

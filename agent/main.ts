@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+// The composition root: the one file that touches the process, the real clock, real timers and real randomness, and hands them to everything else.
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { runCommandLine } from "./cli/program.ts";
+import type { Outside, Terminal } from "./outside.ts";
+import { UNBUILT_WORKER, type WorkerSource } from "./store/checkpoint.ts";
+
+// Node 22 and 24 call node:sqlite experimental at every start; what it does here is tested on each of them.
+const warn = process.emitWarning.bind(process);
+process.emitWarning = (warning: string | Error, ...rest: unknown[]): void => {
+  if (String(warning).includes("SQLite is an experimental feature")) return;
+  Reflect.apply(warn, process, [warning, ...rest]);
+};
+
+const terminal = (stream: NodeJS.WriteStream): Terminal => ({
+  write: (text) => {
+    stream.write(text);
+  },
+  isTty: stream.isTTY === true,
+  columns: stream.columns ?? 100,
+});
+
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+
+const bootId = (): string => {
+  try {
+    return readFileSync(BOOT_ID, "utf8").trim();
+  } catch {
+    // No Linux: every start counts as a boot of its own, which only makes more streams.
+    return randomBytes(16).toString("hex");
+  }
+};
+
+declare const PETREL_WORKER: string | undefined;
+
+/** The build puts the worker beside the bundle and its name here. */
+const worker = (): WorkerSource =>
+  typeof PETREL_WORKER === "undefined" ? UNBUILT_WORKER : { url: new URL(PETREL_WORKER, import.meta.url) };
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+const onSignal = (listener: (signal: string) => void): (() => void) => {
+  for (const signal of SIGNALS) process.on(signal, listener);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, listener);
+  };
+};
+
+/** Monotonic milliseconds of CLOCK_MONOTONIC, the same clock that the kernel stamps GPIO edges with. */
+const NS_PER_MS = 1e6;
+
+const outside: Outside = {
+  clock: { wallMs: () => Date.now(), monoMs: () => Number(process.hrtime.bigint()) / NS_PER_MS },
+  timers: {
+    after: (delayMs, callback) => {
+      const timer = setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1));
+      return () => clearTimeout(timer);
+    },
+  },
+  random: (length) => randomBytes(length),
+  environment: process.env,
+  stdout: terminal(process.stdout),
+  stderr: terminal(process.stderr),
+  stdin: process.stdin,
+  pid: process.pid,
+  superuser: process.getuid?.() === 0,
+  bootId: bootId(),
+  worker: worker(),
+  killGroup: (pid, signal) => {
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // It ended by itself in the meantime.
+    }
+  },
+  onSignal,
+  umask: (mask) => process.umask(mask),
+};
+
+process.exitCode = await runCommandLine(outside, process.argv.slice(2));

@@ -1,0 +1,30 @@
+// The outside, as the composition root sees it: everything that only main.ts may touch, handed to the command line and from there to what needs it.
+
+import type { Clock, Random, Timers } from "./runtime.ts";
+import type { WorkerSource } from "./store/checkpoint.ts";
+
+export interface Terminal {
+  write(text: string): void;
+  readonly isTty: boolean;
+  readonly columns: number;
+}
+
+export interface Outside {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Terminal;
+  readonly stderr: Terminal;
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly pid: number;
+  readonly superuser: boolean;
+  /** The kernel's ID of this boot. */
+  readonly bootId: string;
+  readonly worker: WorkerSource;
+  readonly killGroup: (pid: number, signal: "SIGTERM" | "SIGKILL") => void;
+  /** Calls back on SIGINT, SIGTERM and SIGHUP until the returned call. */
+  readonly onSignal: (listener: (signal: string) => void) => () => void;
+  /** Sets the mask of new files; gives the one before. */
+  readonly umask: (mask: number) => number;
+}
