@@ -51,3 +51,6 @@ export const LOOK_COMMITS = 32;
 
 /** The log keeps its length when it is restarted; one that grew beyond this many times the forced size while the disk was slow is cut. */
 export const WAL_KEPT_FACTOR = 2;
+
+/** How far the log is made longer ahead of its use. One sync in some 60 then pays for the file system's journal instead of each. */
+export const WAL_AHEAD_BYTES: number = 256 * 1024;

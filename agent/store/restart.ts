@@ -25,7 +25,7 @@ export interface RestartOptions {
 export interface Restarts {
   /** After each commit. */
   committed(): void;
-  /** Looks at the WAL's size: after each sync, and after some commits where nobody asks for one. */
+  /** Looks at the WAL's size: during each sync, and after some commits where nobody asks for one. */
   look(): void;
   /** Waits for a restart on its way, then copies everything into the database and leaves an empty WAL. */
   finish(): Promise<void>;
@@ -49,6 +49,7 @@ export const createRestarts = (options: RestartOptions): Restarts => {
     // The checkpoint synced the log before it copied, and the database after: all of it is on the disk.
     if (done) sync.reached(position);
     // A reader may come between the copy and the first commit, which then goes behind the old frames: harmless, tried again later.
+    wal.length();
     if (!done || wal.used() >= policy.forcedBytes) notBeforeMs = clock.monoMs() + CHECKPOINT_RETRY_MS;
   };
   const start = (): void => {
@@ -69,6 +70,7 @@ export const createRestarts = (options: RestartOptions): Restarts => {
     const now = clock.monoMs();
     const decision = decideCheckpoint(policy, { walBytes, quietMs: now - lastCommitMs });
     if (decision.kind === "now" && now >= notBeforeMs) start();
+    else wal.extend(walBytes, policy.forcedBytes);
     if (decision.kind === "later") cancelLook ??= timers.after(decision.afterMs, lookAgain);
   };
   const look = (): void => {

@@ -43,10 +43,8 @@ const connectParts = (options: RunningOptions): Parts => {
   const sync = createGroupSync({
     wal,
     onFailure: failure.fail,
-    onSynced: () => {
-      queue.turned();
-      restarts.look();
-    },
+    onStarted: () => restarts.look(),
+    onSynced: () => queue.turned(),
   });
   const queue = createTransactionQueue({
     connection,

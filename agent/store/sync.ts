@@ -34,7 +34,9 @@ export interface GroupSync {
 export interface GroupSyncOptions {
   readonly wal: Wal;
   readonly onFailure: (error: StoreError) => void;
-  /** After each sync, those who waited for it having been told. */
+  /** While a sync is on its way: the moment for work of the main thread that nobody should wait for. */
+  readonly onStarted: () => void;
+  /** After each sync, before those who waited for it go on. */
   readonly onSynced: () => void;
 }
 
@@ -81,6 +83,7 @@ export const createGroupSync = (options: GroupSyncOptions): GroupSync => {
     busy = true;
     const began = position;
     fdatasync(options.wal.descriptor, (error) => finish(began, error));
+    options.onStarted();
   };
   return {
     committed: () => {
