@@ -80,12 +80,11 @@ export const parseVersions = (body: JsonObject): Versions => ({
   ),
 });
 
-const mustBeMatrix = async (http: Http, baseUrl: string): Promise<void> => {
-  const { versions } = parseVersions(await callJson(http, baseUrl, "GET", "/_matrix/client/versions"));
-  if (versions.length === 0)
-    throw refused(
-      `${baseUrl}: answers, but not as a Matrix homeserver (no "versions"): is this its address?`,
-    );
+/** What the server at `baseUrl` says it can do, asked without a token. Rejects when what answers is no homeserver. */
+export const fetchVersions = async (http: Http, baseUrl: string): Promise<Versions> => {
+  const found = parseVersions(await callJson(http, baseUrl, "GET", "/_matrix/client/versions"));
+  if (found.versions.length > 0) return found;
+  throw refused(`${baseUrl}: answers, but not as a Matrix homeserver (no "versions"): is this its address?`);
 };
 
 /** The base URL behind `homeserver`, without a slash at its end, proven to answer as a homeserver. */
@@ -93,13 +92,13 @@ export const discover = async (http: Http, homeserver: string): Promise<string> 
   const direct = parseBaseUrl(homeserver);
   if (givenDirectly(homeserver)) {
     if (direct === null) throw unknownServerName(homeserver);
-    await mustBeMatrix(http, direct);
+    await fetchVersions(http, direct);
     return direct;
   }
   // The whole server name, port included, as other clients ask: the specification's "hostname" would send a server on another port to 443.
   if (!/^[\w.:[\]-]+$/.test(homeserver) || parseBaseUrl(`https://${homeserver}`) === null)
     throw unknownServerName(homeserver);
   const baseUrl = baseUrlOf(await fetchWellKnown(http, homeserver), homeserver);
-  await mustBeMatrix(http, baseUrl);
+  await fetchVersions(http, baseUrl);
   return baseUrl;
 };
