@@ -69,9 +69,9 @@ export interface CryptoProvider {
   sha256Stream(): Sha256Stream;
   sha512(data: Uint8Array): Uint8Array;
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
-  /** RFC 5869 with SHA-256. An empty salt means 32 zero bytes. `length` up to 8160. */
+  /** RFC 5869 with SHA-256. An empty salt means 32 zero bytes. `info` up to 1,024 bytes, `length` from 1 to 8,160. */
   hkdfSha256(salt: Uint8Array, secret: Uint8Array, info: Uint8Array, length: number): Uint8Array;
-  /** RFC 5869 with SHA-512 (MSC4108's channel). */
+  /** RFC 5869 with SHA-512 (MSC4108's channel). `info` up to 1,024 bytes, `length` from 1 to 16,320. */
   hkdfSha512(salt: Uint8Array, secret: Uint8Array, info: Uint8Array, length: number): Uint8Array;
   /** RFC 8018 with HMAC-SHA-512. Slow by design: seconds for 500,000 iterations on a small board. */
   pbkdf2Sha512(password: Uint8Array, salt: Uint8Array, iterations: number, length: number): Uint8Array;

@@ -11,6 +11,8 @@ export const EXPANDED_KEY_BYTES = 64;
 export const AES_BLOCK_BYTES = 16;
 export const AEAD_NONCE_BYTES = 12;
 export const AEAD_TAG_BYTES = 16;
+/** The most that `crypto.hkdfSync` takes. */
+export const HKDF_INFO_BYTES_MAX = 1024;
 
 /** For lengths that our own program answers for. */
 export function requireLength(bytes: Uint8Array, length: number, what: string): void {
@@ -39,11 +41,21 @@ export function smallOrder(what: string): CryptoError {
   );
 }
 
-/** RFC 5869 section 2.3: at most 255 blocks. */
-export function requireHkdfLength(length: number, hashBytes: number): void {
-  const most = 255 * hashBytes;
-  if (!Number.isInteger(length) || length < 0 || length > most) {
-    throw new RangeError(`HKDF: expected a length from 0 to ${most} bytes, got ${length}`);
+/** RFC 5869 section 2.3: at most 255 blocks. The info has OpenSSL's bound; nothing in Matrix comes near it. */
+export function requireHkdf(info: Uint8Array, length: number, hashBytes: number): void {
+  requireWhole(length, 1, 255 * hashBytes, "HKDF: length");
+  requireWhole(info.length, 0, HKDF_INFO_BYTES_MAX, "HKDF: bytes of info");
+}
+
+/** RFC 8018 section 5.2, with the bound that both backends share. */
+export function requirePbkdf2(iterations: number, length: number): void {
+  requireWhole(iterations, 1, 2 ** 31 - 1, "PBKDF2: iterations");
+  requireWhole(length, 1, 2 ** 31 - 1, "PBKDF2: length");
+}
+
+function requireWhole(value: number, least: number, most: number, what: string): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${what}: expected a whole number from ${least} to ${most}, got ${value}`);
   }
 }
 

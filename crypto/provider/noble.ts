@@ -28,7 +28,9 @@ import {
   KEY_BYTES,
   pointOrNull,
   requireContributory,
+  requireHkdf,
   requireLength,
+  requirePbkdf2,
   requireTheirLength,
   smallOrder,
 } from "./checks.ts";
@@ -48,10 +50,18 @@ export function createNobleProvider(options: { readonly random?: Random } = {}):
     sha256Stream,
     sha512: (data) => sha512(data),
     hmacSha256: (key, data) => hmac(sha256, key, data),
-    hkdfSha256: (salt, secret, info, length) => hkdf(sha256, secret, salt, info, length),
-    hkdfSha512: (salt, secret, info, length) => hkdf(sha512, secret, salt, info, length),
-    pbkdf2Sha512: (password, salt, iterations, length) =>
-      pbkdf2(sha512, password, salt, { c: iterations, dkLen: length }),
+    hkdfSha256: (salt, secret, info, length) => {
+      requireHkdf(info, length, 32);
+      return hkdf(sha256, secret, salt, info, length);
+    },
+    hkdfSha512: (salt, secret, info, length) => {
+      requireHkdf(info, length, 64);
+      return hkdf(sha512, secret, salt, info, length);
+    },
+    pbkdf2Sha512: (password, salt, iterations, length) => {
+      requirePbkdf2(iterations, length);
+      return pbkdf2(sha512, password, salt, { c: iterations, dkLen: length });
+    },
     aesCbcEncrypt,
     aesCbcDecrypt,
     aesCtr,

@@ -3,13 +3,13 @@
 //
 // Key pads and short data are put together in two buffers that live as long as the module, and are filled with zeros after each use.
 // Everything here is synchronous, so no two calls ever share them.
-import { createHmac, createSecretKey, hash, hkdfSync } from "node:crypto";
-import { requireHkdfLength } from "./checks.ts";
+import { createHmac, createSecretKey, hash } from "node:crypto";
+import { requireHkdf } from "./checks.ts";
 
 /** SHA-256's block, to which HMAC pads its key (RFC 2104). */
 const BLOCK_BYTES = 64;
 const HASH_BYTES = 32;
-/** Longer data go through `createHmac`, which does not copy them. */
+/** Longer data go through `createHmac`, which does not copy them. HKDF's blocks (hash, info, counter) always fit. */
 const SHORT_BYTES_MAX = 2048;
 
 const inner: Buffer = Buffer.alloc(BLOCK_BYTES + SHORT_BYTES_MAX);
@@ -39,9 +39,7 @@ export function hkdfSha256(
   info: Uint8Array,
   length: number,
 ): Uint8Array {
-  requireHkdfLength(length, HASH_BYTES);
-  const blockInput = HASH_BYTES + info.length + 1;
-  if (blockInput > SHORT_BYTES_MAX) return new Uint8Array(hkdfSync("sha256", secret, salt, info, length));
+  requireHkdf(info, length, HASH_BYTES);
   const pseudorandom = hmacSha256(salt, secret);
   setKey(pseudorandom);
   pseudorandom.fill(0);
@@ -56,7 +54,7 @@ export function hkdfSha256(
     block.fill(0);
     previous = HASH_BYTES;
   }
-  forget(blockInput);
+  forget(HASH_BYTES + info.length + 1);
   return out;
 }
 

@@ -3,7 +3,7 @@
 // and HKDF is made of those (node-hmac.ts), and ciphers get their keys as KeyObjects, too (node-symmetric.ts).
 import { hash, hkdfSync, pbkdf2Sync, randomFillSync, timingSafeEqual } from "node:crypto";
 import type { CryptoProvider, Random } from "../provider.ts";
-import { KEY_BYTES } from "./checks.ts";
+import { KEY_BYTES, requireHkdf, requirePbkdf2 } from "./checks.ts";
 import { importExpanded } from "./expanded.ts";
 import { hkdfSha256, hmacSha256, plain } from "./node-hmac.ts";
 import {
@@ -34,10 +34,8 @@ export function createNodeProvider(options: { readonly random?: Random } = {}): 
     sha512: (data) => plain(hash("sha512", data, "buffer")),
     hmacSha256,
     hkdfSha256,
-    hkdfSha512: (salt, secret, info, length) =>
-      new Uint8Array(hkdfSync("sha512", secret, salt, info, length)),
-    pbkdf2Sha512: (password, salt, iterations, length) =>
-      plain(pbkdf2Sync(password, salt, iterations, length, "sha512")),
+    hkdfSha512,
+    pbkdf2Sha512,
     aesCbcEncrypt,
     aesCbcDecrypt,
     aesCtr,
@@ -52,6 +50,21 @@ export function createNodeProvider(options: { readonly random?: Random } = {}): 
     importEd25519Public,
     equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
   });
+}
+
+function hkdfSha512(salt: Uint8Array, secret: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  requireHkdf(info, length, 64);
+  return new Uint8Array(hkdfSync("sha512", secret, salt, info, length));
+}
+
+function pbkdf2Sha512(
+  password: Uint8Array,
+  salt: Uint8Array,
+  iterations: number,
+  length: number,
+): Uint8Array {
+  requirePbkdf2(iterations, length);
+  return plain(pbkdf2Sync(password, salt, iterations, length, "sha512"));
 }
 
 /** The provider of every program on Node. */
