@@ -1,8 +1,11 @@
 // The command line: every verb, its options and help. A verb is a file of this folder, loaded when it is called.
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import type { Outside } from "#agent/outside.ts";
 import { VERSION } from "#agent/version.ts";
-import { EXIT, exitCodeOf, messageOf } from "./errors.ts";
+import type { InitOptions } from "./init.ts";
+import type { SendOptions } from "./send.ts";
+import type { TailOptions } from "./tail.ts";
 
 interface GlobalOptions {
   readonly config?: string;
@@ -11,13 +14,27 @@ interface GlobalOptions {
 /** A verb resolves with its exit code. */
 type Verb = (configFile: string | undefined) => Promise<number>;
 
-const buildProgram = (outside: Outside, exit: (code: number) => void): Command => {
-  const program = new Command("petrel")
+interface Wiring {
+  readonly outside: Outside;
+  readonly program: Command;
+  /** Runs a verb with the configuration that the command line names, and keeps its exit code. */
+  readonly does: (verb: Verb) => Promise<void>;
+}
+
+const JSON_OPTION = ["--json", "for scripts: JSON instead of text"] as const;
+
+const naturalNumber = (text: string): number => {
+  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError("expected a number from 0 to 9999");
+  return Number(text);
+};
+
+const baseProgram = (outside: Outside): Command =>
+  new Command("petrel")
     .description("A Matrix client agent for edge devices: readings up, commands down, nothing lost.")
     .version(VERSION, "-V, --version", "print the version")
     .option(
       "-c, --config <file>",
-      "the configuration file (see docs/configuration.md for where it is looked for)",
+      "the configuration file (default: /etc/petrel/petrel.yaml, or ~/.config/petrel/petrel.yaml)",
     )
     .configureOutput({
       writeOut: (text) => outside.stdout.write(text),
@@ -26,18 +43,93 @@ const buildProgram = (outside: Outside, exit: (code: number) => void): Command =
       getErrHelpWidth: () => outside.stderr.columns,
     })
     .showHelpAfterError("(petrel --help shows what there is)")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 store, 5 refused by the homeserver, 6 homeserver not reachable.",
+    )
     .exitOverride();
 
-  const does =
-    (verb: Verb): (() => Promise<void>) =>
-    async () =>
-      exit(await verb(program.opts<GlobalOptions>().config));
-
+const addRunning = ({ does, outside, program }: Wiring): void => {
   program
     .command("run")
     .description("run the agent until it is told to stop")
-    .action(does(async (config) => (await import("./run.ts")).run(outside, config)));
+    .action(() => does(async (config) => (await import("./run.ts")).run(outside, config)));
+  program
+    .command("status")
+    .description("how the running agent is; exit code 10 where none runs")
+    .option(...JSON_OPTION)
+    .action((options: { json?: boolean }) =>
+      does(async (config) =>
+        (await import("./status.ts")).status(outside, config, { json: options.json === true }),
+      ),
+    );
+};
 
+const addSettingUp = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("init")
+    .description("write a first configuration, by asking")
+    .option("--force", "write over a file that is there", false)
+    .option("--device <name>", "answer: name of this device")
+    .option("--homeserver <server>", "answer: server name or address")
+    .option("--user <user>", "answer: the device's account")
+    .option("--operator <user>", "answer: your own user ID")
+    .option("--source <kind>", "answer: simulator, serial, mqtt or none")
+    .action((options: InitOptions) =>
+      does(async (config) => (await import("./init.ts")).init(outside, config, options)),
+    );
+  program
+    .command("check")
+    .description("say whether the configuration is right, and where not")
+    .option("--online", "ask the homeserver too", false)
+    .option(...JSON_OPTION, false)
+    .action((options: { online: boolean; json: boolean }) =>
+      does(async (config) => (await import("./check.ts")).check(outside, config, options)),
+    );
+  program
+    .command("login")
+    .description("log in and keep the session; the password is asked for, or one line of standard input")
+    .option("--token", "read an access token instead of a password", false)
+    .option("--new-device", "log in as a new device, after a logout", false)
+    .option(...JSON_OPTION, false)
+    .action((options: { token: boolean; newDevice: boolean; json: boolean }) =>
+      does(async (config) => (await import("./login.ts")).login(outside, config, options)),
+    );
+};
+
+const addTalking = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("send")
+    .description("send a message through the agent's outbox")
+    .argument("<text...>", "the message; with --type, the event's content as JSON")
+    .addOption(new Option("--room <which>", "into which room").choices(["people", "data"]).default("people"))
+    .option("--type <event-type>", "send an event of this type instead of a message")
+    .option(...JSON_OPTION, false)
+    .action((words: string[], options: SendOptions) =>
+      does(async (config) => (await import("./send.ts")).send(outside, config, words, options)),
+    );
+  program
+    .command("tail")
+    .description("follow a room's telemetry, decoded (the own data room unless told)")
+    .option("--room <id>", "another room, by its ID or alias")
+    .addOption(
+      new Option("-n, --past <number>", "events of the past to begin with")
+        .default(10)
+        .argParser(naturalNumber),
+    )
+    .option(...JSON_OPTION, false)
+    .action((options: TailOptions) =>
+      does(async (config) => (await import("./tail.ts")).tail(outside, config, options)),
+    );
+};
+
+const buildProgram = (outside: Outside, exit: (code: number) => void): Command => {
+  const program = baseProgram(outside);
+  const does = async (verb: Verb): Promise<void> => exit(await verb(program.opts<GlobalOptions>().config));
+  const wiring: Wiring = { outside, program, does };
+  addRunning(wiring);
+  addSettingUp(wiring);
+  addTalking(wiring);
   return program;
 };
 

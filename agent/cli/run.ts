@@ -1,5 +1,10 @@
 // `petrel run`: the agent, until a signal ends it or it cannot go on.
+import { join } from "node:path";
 import { type Agent, startAgent } from "#agent/agent.ts";
+import { SOCKET_NAME } from "#agent/control/protocol.ts";
+import { startControl } from "#agent/control/server.ts";
+import { controlVerbs } from "#agent/control/verbs.ts";
+import { exitCodeOf, messageOf } from "#agent/exit.ts";
 import { createLog } from "#agent/log.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Runtime } from "#agent/runtime.ts";
@@ -7,7 +12,6 @@ import type { Store } from "#agent/store/store.ts";
 import { ClockWatch } from "#agent/time/clock-state.ts";
 import { systemProbes } from "#agent/time/probes.ts";
 import { BUILD_MS, VERSION } from "#agent/version.ts";
-import { exitCodeOf, messageOf } from "./errors.ts";
 import { loadSetting, openOwnStore, type Setting } from "./setting.ts";
 
 /** What ended the run: null for a signal, else the error. */
@@ -61,8 +65,11 @@ export const run = async (outside: Outside, configFile: string | undefined): Pro
       { version: VERSION, device: setting.config.device.name, config: setting.configFile },
       "Petrel runs",
     );
+    const handlers = controlVerbs({ agent, config: setting.config, store, runtime });
+    const control = await startControl(join(setting.stateFolder, SOCKET_NAME), handlers, log);
     const end = await untilEnd(outside, fatal.promise);
     if (end !== null) log.error({}, `Petrel cannot go on: ${messageOf(end.error)}`);
+    await control.close();
     await agent.stop();
     log.info({}, "Petrel has stopped");
     return end === null ? 0 : exitCodeOf(end.error);

@@ -5,13 +5,13 @@ import { MIGRATIONS } from "#agent/agent.ts";
 import { type Config, parseConfig } from "#agent/config/config.ts";
 import { defaultPaths } from "#agent/config/paths.ts";
 import { readSecret, type SecretSource } from "#agent/config/secrets.ts";
+import { CliError, EXIT } from "#agent/exit.ts";
 import { driverKinds } from "#agent/ingest/registry.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import { createKeyFile, readKeyFile } from "#agent/store/key-file.ts";
 import { openStore } from "#agent/store/open.ts";
 import { type Store, StoreError } from "#agent/store/store.ts";
-import { CliError, EXIT } from "./errors.ts";
 
 export interface Setting {
   readonly configFile: string;

@@ -1,0 +1,100 @@
+// The control socket of a running agent: every verb of the command line that needs the store, the keys or the session goes through it.
+import { chmodSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { exitCodeOf, messageOf } from "#agent/exit.ts";
+import { asObject, asString, field, parseJson } from "#agent/matrix/json.ts";
+import type { JsonObject, JsonValue } from "#agent/matrix/types.ts";
+import type { Log } from "#agent/runtime.ts";
+import { lineSplitter } from "./lines.ts";
+import { CONTROL_CONNECTIONS_MAX, type ControlAnswer, type ControlRequest } from "./protocol.ts";
+
+export interface Exchange {
+  /** Sends one more piece of an answer that goes on. */
+  event(value: JsonValue): void;
+  /** Aborted when the other side has gone. */
+  readonly signal: AbortSignal;
+}
+
+export type Handler = (args: JsonObject, exchange: Exchange) => Promise<JsonValue>;
+
+export interface ControlServer {
+  close(): Promise<void>;
+}
+
+const parseRequest = (line: string): ControlRequest | null => {
+  const request = asObject(parseJson(line));
+  const verb = request === null ? null : asString(field(request, "verb"));
+  if (request === null || verb === null) return null;
+  return { verb, args: asObject(field(request, "args")) ?? {} };
+};
+
+const answer = async (
+  line: string,
+  handlers: Readonly<Record<string, Handler>>,
+  exchange: Exchange,
+): Promise<ControlAnswer> => {
+  const request = parseRequest(line);
+  if (request === null) return { error: "expected one JSON object with a verb", code: 2 };
+  const handler = Object.hasOwn(handlers, request.verb) ? handlers[request.verb] : undefined;
+  if (handler === undefined)
+    return { error: `the running agent does not know "${request.verb}": is it of another version?`, code: 2 };
+  try {
+    return { result: await handler(request.args, exchange) };
+  } catch (error) {
+    return { error: messageOf(error), code: exitCodeOf(error) };
+  }
+};
+
+const serve = (socket: Socket, handlers: Readonly<Record<string, Handler>>): void => {
+  const gone = new AbortController();
+  const write = (value: ControlAnswer): void => {
+    if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`);
+  };
+  const exchange: Exchange = { event: (value) => write({ event: value }), signal: gone.signal };
+  const take = lineSplitter((line) => {
+    void answer(line, handlers, exchange).then((value) => {
+      write(value);
+      socket.end();
+    });
+  });
+  socket.setEncoding("utf8");
+  socket.on("data", (chunk: string) => {
+    if (!take(chunk)) socket.destroy();
+  });
+  socket.on("error", () => socket.destroy());
+  socket.on("close", () => gone.abort());
+};
+
+const listen = (server: Server, path: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      chmodSync(path, 0o600);
+      resolve();
+    });
+  });
+
+/** The store's lock is held, so a socket file that is there was left by a process that died. */
+export const startControl = async (
+  path: string,
+  handlers: Readonly<Record<string, Handler>>,
+  log: Log,
+): Promise<ControlServer> => {
+  rmSync(path, { force: true });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    serve(socket, handlers);
+  });
+  server.maxConnections = CONTROL_CONNECTIONS_MAX;
+  await listen(server, path);
+  log.debug({ path }, "the control socket is open");
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+};
