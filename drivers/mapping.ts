@@ -10,24 +10,14 @@ import { type ZodType, z } from "zod";
 import type { Reading, Value } from "./driver.ts";
 import { DriverError } from "./driver.ts";
 import { type PathStep, parsePath, readPath } from "./json-path.ts";
-import {
-  DEFAULT_DEPTH_MAX,
-  NAME_CHARS_MAX,
-  READINGS_PER_PAYLOAD_MAX,
-  RULES_MAX,
-  VALUE_BYTES_MAX,
-} from "./limits.ts";
-import { type Payload, parseDecimal } from "./payload.ts";
+import { DEFAULT_DEPTH_MAX, NAME_CHARS_MAX, READINGS_PER_PAYLOAD_MAX, RULES_MAX } from "./limits.ts";
+import type { Payload } from "./payload.ts";
+import { type Conversion, convert, type Outcome, shown, toNumber, toText } from "./values.ts";
 
-export type ValueType = "number" | "string" | "boolean" | "bytes";
-
-export interface ReadingRule {
+export interface ReadingRule extends Conversion {
   readonly name: string;
   readonly from?: string | undefined;
   readonly unit?: string | undefined;
-  readonly type?: ValueType | undefined;
-  readonly scale?: number | undefined;
-  readonly offset?: number | undefined;
 }
 
 export interface TimeRule {
@@ -140,14 +130,6 @@ interface Scope {
   readonly sourceMs: number | null;
 }
 
-/** A name, a value, or a sentence about why there is none. */
-type Outcome<T> = { readonly ok: T } | { readonly wrong: string };
-
-const shown = (value: unknown): string => {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
-  return text.length > 40 ? `${text.slice(0, 40)}...` : text;
-};
-
 const rootOf = (payload: Payload): unknown => {
   if (payload.kind === "tree") return payload.value;
   return payload.kind === "text" ? payload.text : payload.bytes;
@@ -157,61 +139,6 @@ const rootOf = (payload: Payload): unknown => {
 const valueAt = (payload: Payload, path: readonly PathStep[] | null): unknown => {
   if (path === null) return rootOf(payload);
   return payload.kind === "tree" ? readPath(payload.value, path) : undefined;
-};
-
-const TRUE_WORDS = new Set(["true", "1", "on", "yes"]);
-const FALSE_WORDS = new Set(["false", "0", "off", "no"]);
-
-const toNumber = (raw: unknown): number | null => {
-  if (typeof raw === "number") return Number.isFinite(raw) ? raw : null;
-  return typeof raw === "string" ? parseDecimal(raw) : null;
-};
-
-const toBoolean = (raw: unknown): boolean | null => {
-  if (typeof raw === "boolean") return raw;
-  if (typeof raw !== "string" && typeof raw !== "number") return null;
-  const word = String(raw).trim().toLowerCase();
-  if (TRUE_WORDS.has(word)) return true;
-  return FALSE_WORDS.has(word) ? false : null;
-};
-
-const toText = (raw: unknown): string | null => {
-  if (typeof raw === "string") return raw;
-  return typeof raw === "number" || typeof raw === "boolean" ? String(raw) : null;
-};
-
-const toBytes = (raw: unknown): Uint8Array | null => {
-  if (raw instanceof Uint8Array) return raw;
-  return typeof raw === "string" ? new TextEncoder().encode(raw) : null;
-};
-
-const asItComes = (raw: unknown): Value | null => {
-  if (typeof raw === "string") return parseDecimal(raw) ?? raw;
-  if (typeof raw === "boolean" || raw instanceof Uint8Array) return raw;
-  return toNumber(raw);
-};
-
-const CONVERT: Readonly<Record<ValueType, (raw: unknown) => Value | null>> = {
-  number: toNumber,
-  boolean: toBoolean,
-  string: toText,
-  bytes: toBytes,
-};
-
-const sizeOf = (value: Value): number => {
-  if (typeof value === "string") return Buffer.byteLength(value);
-  return value instanceof Uint8Array ? value.length : 8;
-};
-
-const convert = (rule: ReadingRule, raw: unknown): Outcome<Value> => {
-  const value = rule.type === undefined ? asItComes(raw) : CONVERT[rule.type](raw);
-  if (value === null)
-    return { wrong: `expected a ${rule.type ?? "number, string or boolean"}, found ${shown(raw)}` };
-  if (sizeOf(value) > VALUE_BYTES_MAX)
-    return { wrong: `expected a value of at most ${VALUE_BYTES_MAX} bytes, found ${sizeOf(value)}` };
-  if (typeof value !== "number") return { ok: value };
-  const scaled = value * (rule.scale ?? 1) + (rule.offset ?? 0);
-  return Number.isFinite(scaled) ? { ok: scaled } : { wrong: `${shown(raw)} is out of range once scaled` };
 };
 
 /** Makes any text fit into a SenML name: what may not stand there becomes `_`. */
@@ -301,7 +228,7 @@ const everything =
     leaves(prefix, rootOf(scope.payload), DEFAULT_DEPTH_MAX, found);
     return collect(
       found.map(([name, raw]) => {
-        const value = convert({ name }, raw);
+        const value = convert({}, raw);
         if ("wrong" in value) return { wrong: `${name}: ${value.wrong}` };
         return isReadingName(name)
           ? { ok: readingOf(name, value.ok, undefined, scope) }

@@ -6,7 +6,8 @@
 import { z } from "zod";
 import { type BytesOptions, bytesKind, bytesShape } from "./bytes.ts";
 import type { DriverKind } from "./driver.ts";
-import { tcpClient, tcpListener } from "./source/tcp-source.ts";
+import { tcpListener } from "./source/tcp-listener.ts";
+import { tcpClient } from "./source/tcp-source.ts";
 
 export interface TcpOptions extends BytesOptions {
   readonly host: string;

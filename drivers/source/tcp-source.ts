@@ -1,6 +1,6 @@
-// TCP as a source of bytes, in two forms: a client of a device that listens, and a listener for a device that calls.
-// Both can wait: a paused socket fills its window, and the peer stops sending. A connection closed by the peer cuts the message that was under way.
-import { connect, createServer, type Server, type Socket } from "node:net";
+// TCP as a source of bytes: the client of a device that listens. (The device that calls: tcp-listener.ts.)
+// It can wait: a paused socket fills its window, and the peer stops sending. A connection closed by the peer cuts the message that was under way.
+import { connect, type Socket } from "node:net";
 import { DriverError, type Timers } from "../driver.ts";
 import { CONNECT_TIMEOUT_MS, KEEPALIVE_MS } from "../limits.ts";
 import type { ByteSource, SourceEvents } from "./source.ts";
@@ -11,10 +11,11 @@ export interface Endpoint {
   readonly port: number;
 }
 
-const placeOf = ({ host, port }: Endpoint): string =>
+export const placeOf = ({ host, port }: Endpoint): string =>
   `tcp ${host.includes(":") ? `[${host}]` : host}:${port}`;
 
-const writeSocket = (socket: Socket, place: string, bytes: Uint8Array): Promise<void> =>
+/** Resolves when the system has taken the bytes. */
+export const writeSocket = (socket: Socket, place: string, bytes: Uint8Array): Promise<void> =>
   new Promise((resolve, reject) => {
     socket.write(Buffer.from(bytes), (error) => {
       if (error === null || error === undefined) resolve();
@@ -102,103 +103,5 @@ export const tcpClient = (endpoint: Endpoint, timers: Timers): ByteSource => {
     write,
     pause: () => void socket?.pause(),
     resume: () => void socket?.resume(),
-  };
-};
-
-const listening = (server: Server, endpoint: Endpoint, place: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(systemError(place, error)));
-    server.listen({ ...endpoint, exclusive: true }, () => resolve());
-  });
-
-/** The listener, with the address it got: port 0 lets the system choose. */
-export interface TcpListener extends ByteSource {
-  address(): Endpoint | null;
-}
-
-const addressOf = (server: Server | null): Endpoint | null => {
-  const address = server?.address();
-  return typeof address === "object" && address !== null
-    ? { host: address.address, port: address.port }
-    : null;
-};
-
-/**
- * Waits for a device that calls. One device at a time, as on a serial line; the newest caller wins, since after a power cut
- * the old connection of the same device looks alive for hours.
- */
-export const tcpListener = (endpoint: Endpoint): TcpListener => {
-  const place = placeOf(endpoint);
-  let server: Server | null = null;
-  let device: Socket | null = null;
-  let paused = false;
-  let opening: Promise<void> = Promise.resolve();
-
-  const replaceDevice = (next: Socket | null, events: SourceEvents): void => {
-    const before = device;
-    device = next;
-    if (before === null) return;
-    before.destroy();
-    events.boundary(false);
-  };
-
-  const accept = (socket: Socket, events: SourceEvents): void => {
-    replaceDevice(socket, events);
-    socket.setKeepAlive(true, KEEPALIVE_MS).setNoDelay(true);
-    if (paused) socket.pause();
-    // An error is always followed by a close, which says all that is of use here.
-    socket.on("error", () => undefined);
-    socket.on("data", (chunk) => {
-      if (device === socket) events.data(chunk);
-    });
-    socket.once("close", () => {
-      if (device === socket) replaceDevice(null, events);
-    });
-  };
-
-  const open = async (events: SourceEvents): Promise<void> => {
-    const mine = createServer((socket) => {
-      if (server === mine) accept(socket, events);
-      else socket.destroy();
-    });
-    server = mine;
-    opening = listening(mine, endpoint, place);
-    await opening;
-    mine.on("error", (error) => {
-      if (server === mine) events.closed(systemError(place, error));
-    });
-  };
-
-  const close = async (): Promise<void> => {
-    const [listener, caller] = [server, device];
-    server = null;
-    device = null;
-    caller?.destroy();
-    // A server that is closed before it listens would go on to listen.
-    await opening.catch(() => undefined);
-    if (listener?.listening) await new Promise<void>((resolve) => listener.close(() => resolve()));
-  };
-
-  const write = async (bytes: Uint8Array): Promise<void> => {
-    if (server === null) throw new DriverError("CLOSED", `${place}: not listening`);
-    if (device === null) throw new DriverError("UNAVAILABLE", `${place}: no device is connected`);
-    await writeSocket(device, place, bytes);
-  };
-
-  const setPaused = (value: boolean): void => {
-    paused = value;
-    if (value) device?.pause();
-    else device?.resume();
-  };
-
-  return {
-    place,
-    midStream: false,
-    open,
-    close,
-    write,
-    pause: () => setPaused(true),
-    resume: () => setPaused(false),
-    address: () => addressOf(server),
   };
 };
