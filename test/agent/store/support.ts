@@ -1,49 +1,23 @@
-// What the store's tests share: a folder that goes away, a runtime on the real clock, a store with one table.
-import { randomBytes } from "node:crypto";
+// What the store's tests share: a folder that goes away, a store that is closed, the child process of child.ts.
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import type { Runtime } from "#agent/runtime.ts";
 import { openStore, type StoreOptions } from "#agent/store/open.ts";
-import type { Migrations, Store } from "#agent/store/store.ts";
+import type { Store } from "#agent/store/store.ts";
+import type { ChildTask } from "./child.ts";
+import { optionsFor } from "./runtime.ts";
 
 const ignore = (): void => undefined;
-
-export const runtime: Runtime = {
-  clock: { wallMs: () => Date.now(), monoMs: () => performance.now() },
-  timers: {
-    after: (delayMs, callback) => {
-      const timer = setTimeout(callback, delayMs);
-      return () => clearTimeout(timer);
-    },
-  },
-  random: (length) => randomBytes(length),
-  log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
-};
-
-export const KEY: Uint8Array = new Uint8Array(32).fill(7);
-
-/** The table of all tests: rows with a number and 100 bytes or so. */
-export const ROWS: Migrations = {
-  module: "rows",
-  steps: ["CREATE TABLE rows (id INTEGER PRIMARY KEY, value TEXT) STRICT"],
-};
 
 export const temporaryFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "petrel-store-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 };
-
-export const optionsFor = (path: string, more: Partial<StoreOptions> = {}): StoreOptions => ({
-  path,
-  key: KEY,
-  migrations: [ROWS],
-  runtime,
-  holder: `pid ${process.pid}`,
-  ...more,
-});
 
 /** Opens a store that is closed at the test's end. */
 export const openTestStore = async (path: string, more: Partial<StoreOptions> = {}): Promise<Store> => {
@@ -64,3 +38,69 @@ export const idsOf = (store: Store): number[] =>
       .all()
       .map((row) => Number(row["id"])),
   );
+
+/** A small generator with a seed (mulberry32): the same failing round again. */
+export const seeded = (seed: number): (() => number) => {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+};
+
+export interface Child {
+  readonly process: ChildProcess;
+  /** Everything it said so far, a line each. */
+  readonly lines: string[];
+  /** Resolves with the first line that matches, past or to come; rejects when the child ends without one. */
+  said(pattern: RegExp): Promise<string>;
+  /** Its exit code, or the signal's name, once all it said was read. */
+  readonly ended: Promise<string>;
+}
+
+const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
+
+interface Waiter {
+  readonly pattern: RegExp;
+  readonly resolve: (line: string) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Starts child.ts with the task; `command` goes before node's own path (strace), `env` is added to ours. It is killed at the test's end. */
+export const startChild = (
+  task: ChildTask,
+  env: Readonly<Record<string, string>> = {},
+  command: readonly string[] = [],
+): Child => {
+  const [program = process.execPath, ...rest] = [...command, process.execPath, CHILD, JSON.stringify(task)];
+  const child = spawn(program, rest, {
+    env: { ...process.env, NODE_OPTIONS: "", NODE_NO_WARNINGS: "1", ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const lines: string[] = [];
+  const waiters = new Set<Waiter>();
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    lines.push(line);
+    for (const waiter of waiters) if (waiter.pattern.test(line)) waiter.resolve(line);
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once("close", (code, signal) => {
+      for (const { pattern, reject } of waiters)
+        reject(new Error(`child ended without ${String(pattern)}; it said: ${lines.slice(-5).join(" | ")}`));
+      resolve(signal ?? String(code));
+    });
+  });
+  const said = (pattern: RegExp): Promise<string> => {
+    const past = lines.find((line) => pattern.test(line));
+    if (past !== undefined) return Promise.resolve(past);
+    return new Promise((resolve, reject) => void waiters.add({ pattern, resolve, reject }));
+  };
+  return { process: child, lines, said, ended };
+};
+
+/** The rows that the child said were durable. */
+export const acknowledged = (child: Child): number[] =>
+  child.lines.filter((line) => line.startsWith("ack ")).map((line) => Number(line.slice(4)));
