@@ -5,8 +5,10 @@ import { Agent as HttpsAgent, request as openHttps } from "node:https";
 import type { Timers } from "#agent/runtime.ts";
 import { gunzip } from "./gunzip.ts";
 import {
+  ADDRESS_ATTEMPT_MS,
   ANSWER_TIMEOUT_MS,
   BODY_IDLE_MS,
+  ERROR_BYTES_MAX,
   EXCHANGE_MAX_MS,
   JSON_BYTES_MAX,
   SOCKET_IDLE_MS,
@@ -115,12 +117,17 @@ const tooLarge = (request: HttpRequest, bytesMax: number): MatrixError =>
     { inDoubt: true },
   );
 
+const largestBody = (request: HttpRequest, status: number): number => {
+  const wanted = request.bytesMax ?? JSON_BYTES_MAX;
+  return status < 300 ? wanted : Math.max(wanted, ERROR_BYTES_MAX);
+};
+
 const collect = async (
   answer: IncomingMessage,
   request: HttpRequest,
   progress: () => void,
 ): Promise<Buffer> => {
-  const bytesMax = request.bytesMax ?? JSON_BYTES_MAX;
+  const bytesMax = largestBody(request, answer.statusCode ?? 0);
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of answer) {
@@ -167,7 +174,12 @@ class HttpClient implements Http {
   readonly #secure: HttpsAgent;
 
   constructor(options: HttpOptions) {
-    const keep = { keepAlive: true, maxSockets: SOCKETS_MAX, timeout: SOCKET_IDLE_MS };
+    const keep = {
+      keepAlive: true,
+      maxSockets: SOCKETS_MAX,
+      timeout: SOCKET_IDLE_MS,
+      autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
+    };
     this.#options = options;
     this.#plain = new HttpAgent(keep);
     this.#secure = new HttpsAgent({ ...keep, ...(options.ca === undefined ? {} : { ca: options.ca }) });

@@ -10,10 +10,14 @@ export const EXCHANGE_MAX_MS: number = 900_000;
 export const UPLOAD_BYTES_PER_SECOND_MIN: number = 2_000;
 /** A JSON answer. A first sync of a few rooms takes tens of kilobytes, the members of a large room some megabytes; a Pi Zero has 512 MB in all. */
 export const JSON_BYTES_MAX: number = 32 * 1024 * 1024;
+/** The body of an error, however small the wanted answer may be: a sentence, or a proxy's page. */
+export const ERROR_BYTES_MAX: number = 64 * 1024;
 /** Connections to one server: the long poll, a lane or two of sends, one to spare. */
 export const SOCKETS_MAX: number = 6;
 /** An idle connection is closed by us before NAT boxes and servers forget it in silence. */
 export const SOCKET_IDLE_MS: number = 20_000;
+/** Before the next address of a name is tried. Node's own 250 ms gives up on each of them where a round trip takes longer (satellite, 2G). */
+export const ADDRESS_ATTEMPT_MS: number = 3_000;
 /** MSC4402 wants redirects followed; five is what browsers of old allowed. */
 export const REDIRECTS_MAX: number = 5;
 /** A well-known file is a few hundred bytes. */
