@@ -1,0 +1,142 @@
+// `npm run build`: what ships. One bundle of the agent with its lazily loaded parts beside it, the checkpoint worker, and the library entries with types.
+//
+//   dist/petrel.mjs            the agent (bin), dist/chunks/* what it loads when a configuration names it
+//   dist/checkpoint-worker.mjs the store's worker
+//   dist/lib/<entry>.mjs       library entries, as package.json "exports" names them; dist/types/* their declarations
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type BuildOptions, build } from "esbuild";
+
+export const ROOT: string = resolve(fileURLToPath(import.meta.url), "../..");
+
+interface Manifest {
+  readonly version: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
+const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Manifest;
+
+/** Optional native packages stay outside: they are found, or not, where the agent is installed. */
+const EXTERNAL = ["serialport", "onoff", "@serialport/*", "epoll"];
+
+/** CommonJS packages in an ES module bundle ask for a `require`. */
+const REQUIRE =
+  'import { createRequire as __petrelRequire } from "node:module"; const require = __petrelRequire(import.meta.url);';
+
+/** Built from a commit, the same bytes come out whenever it is built. */
+const buildMs = (): number => {
+  const epoch = process.env["SOURCE_DATE_EPOCH"];
+  if (epoch !== undefined) return Number(epoch) * 1000;
+  try {
+    return (
+      Number(
+        execFileSync("git", ["log", "-1", "--format=%ct"], { cwd: ROOT, encoding: "utf8", stdio: "pipe" }),
+      ) * 1000
+    );
+  } catch {
+    return Date.now();
+  }
+};
+
+const common = (): BuildOptions => ({
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: "node",
+  target: "node22.18",
+  format: "esm",
+  outExtension: { ".js": ".mjs" },
+  external: EXTERNAL,
+  minify: true,
+  keepNames: true,
+  legalComments: "none",
+  logLevel: "warning",
+});
+
+/** "./crypto/olm" -> the file that it is built from. */
+const entrySource = (entry: string): string => {
+  const path = entry.slice(2) === "telemetry" ? "agent/telemetry" : entry.slice(2);
+  const candidates = [`${path}.ts`, `${path}/index.ts`];
+  const found = candidates.find((candidate) => existsSync(join(ROOT, candidate)));
+  if (found === undefined)
+    throw new Error(`package.json exports "${entry}", but there is neither ${candidates.join(" nor ")}`);
+  return found;
+};
+
+const libraryEntries = (): Record<string, string> =>
+  Object.fromEntries(
+    Object.keys(manifest.exports)
+      .filter((entry) => entry !== "./package.json")
+      .map((entry) => [entry.slice(2), entrySource(entry)]),
+  );
+
+export const buildAgent = async (outdir: string = join(ROOT, "dist")): Promise<void> => {
+  await build({
+    ...common(),
+    entryPoints: { petrel: "agent/main.ts" },
+    outdir,
+    splitting: true,
+    chunkNames: "chunks/[name]-[hash]",
+    banner: { js: REQUIRE },
+    define: {
+      PETREL_VERSION: JSON.stringify(manifest.version),
+      PETREL_BUILD_MS: String(buildMs()),
+      PETREL_WORKER: JSON.stringify("./checkpoint-worker.mjs"),
+    },
+  });
+  await build({
+    ...common(),
+    entryPoints: { "checkpoint-worker": "agent/store/checkpoint-worker.ts" },
+    outdir,
+  });
+  chmodSync(join(outdir, "petrel.mjs"), 0o755);
+};
+
+const buildLibrary = async (): Promise<void> => {
+  await build({
+    ...common(),
+    entryPoints: libraryEntries(),
+    outdir: join(ROOT, "dist/lib"),
+    splitting: true,
+    chunkNames: "shared/[hash]",
+  });
+};
+
+/** Declarations of the entries and of what they refer to. */
+const buildTypes = (): void => {
+  const config = join(ROOT, "dist/tsconfig.types.json");
+  const settings = {
+    extends: "../tsconfig.json",
+    compilerOptions: {
+      noEmit: false,
+      emitDeclarationOnly: true,
+      rewriteRelativeImportExtensions: true,
+      outDir: "types",
+      rootDir: "..",
+      typeRoots: ["../node_modules/@types"],
+    },
+    files: Object.values(libraryEntries()).map((path) => `../${path}`),
+    include: [],
+    exclude: [],
+  };
+  writeFileSync(config, JSON.stringify(settings, null, 2));
+  execFileSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", config], {
+    cwd: ROOT,
+    stdio: "inherit",
+  });
+  rmSync(config);
+};
+
+export const buildAll = async (): Promise<void> => {
+  rmSync(join(ROOT, "dist"), { recursive: true, force: true });
+  await buildAgent();
+  await buildLibrary();
+  buildTypes();
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const started = performance.now();
+  await buildAll();
+  console.log(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
