@@ -67,7 +67,8 @@ const configOf = (place: Place, options: ServerOptions): Record<string, unknown>
   client_api: {
     registration_disabled: true,
     registration_shared_secret: SHARED_SECRET,
-    ...(options.liftLimits === true ? { rate_limiting: { enabled: false } } : {}),
+    // Without the section it allows 5 at once; its sample configuration, which people deploy, says 20.
+    rate_limiting: { enabled: options.liftLimits !== true, threshold: 20, cooloff_ms: 500 },
   },
   federation_api: { database: database(place, "federation") },
   key_server: { database: database(place, "keys") },
@@ -76,7 +77,7 @@ const configOf = (place: Place, options: ServerOptions): Record<string, unknown>
   sync_api: { database: database(place, "sync") },
   mscs: { database: database(place, "mscs") },
   media_api: { database: database(place, "media"), base_path: join(place.folder, "media") },
-  user_api: { account_database: database(place, "accounts") },
+  user_api: { account_database: database(place, "accounts"), bcrypt_cost: 4 },
   ...options.config,
 });
 

@@ -103,6 +103,7 @@ const configOf = (place: Place, options: ServerOptions): Record<string, unknown>
   signing_key_path: join(place.folder, "signing.key"),
   log_config: join(place.folder, "log.yaml"),
   registration_shared_secret: SHARED_SECRET,
+  bcrypt_rounds: 4,
   max_event_delay_duration: "24h",
   ...(options.liftLimits === true ? LIFTED_LIMITS : {}),
   ...options.config,

@@ -22,6 +22,7 @@ export const createUser = (world: World, { name, password, admin }: NewUser): Us
     profile: new Map([["displayname", name]]),
     crossSigning: new Map(),
     backups: [],
+    leavesNoticed: new Set(),
     keysPosition: 0,
   };
   world.users.set(userId, user);

@@ -10,6 +10,8 @@ export interface HomeserverOptions {
   readonly serverName?: string;
   /** "default": what the profile's server limits out of the box. */
   readonly rateLimits?: "off" | "default";
+  /** With rate limits: logins too (5, then one in 333 s on Synapse). Default true. */
+  readonly limitLogins?: boolean;
   /** Delayed events (synapse profile only) up to this many ms; null as on an unconfigured server. */
   readonly delayedEventMaxMs?: number | null;
   readonly accessTokenLifetimeMs?: number;

@@ -25,34 +25,35 @@ export interface SyncFilter {
 }
 
 /** `*` stands for any characters. */
-const matches = (patterns: readonly string[], value: string): boolean =>
+const matches = (patterns: readonly string[], value: string, wildcards: boolean): boolean =>
   patterns.some((pattern) =>
-    pattern.includes("*")
+    wildcards && pattern.includes("*")
       ? new RegExp(`^${pattern.split("*").map(escaped).join(".*")}$`).test(value)
       : pattern === value,
   );
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-const allows = (filter: JsonObject, key: string, value: string): boolean => {
+const allows = (filter: JsonObject, key: string, value: string, wildcards = false): boolean => {
   const [wanted, unwanted] = [stringsAt(filter, key), stringsAt(filter, `not_${key}`)];
-  if (unwanted !== null && matches(unwanted, value)) return false;
-  return wanted === null || matches(wanted, value);
+  if (unwanted !== null && matches(unwanted, value, wildcards)) return false;
+  return wanted === null || matches(wanted, value, wildcards);
 };
 
-export const eventFilter = (filter: JsonObject): EventFilter => ({
+export const eventFilter = (filter: JsonObject, wildcards: boolean): EventFilter => ({
   limit: Math.min(TIMELINE_LIMIT_MAX, Math.max(0, numberAt(filter, "limit") ?? TIMELINE_LIMIT_DEFAULT)),
   lazyLoadMembers: filter["lazy_load_members"] === true,
   accepts: ({ type, sender, content }) => {
     const hasUrl = typeof content["url"] === "string";
     if (typeof filter["contains_url"] === "boolean" && filter["contains_url"] !== hasUrl) return false;
-    return allows(filter, "types", type) && allows(filter, "senders", sender);
+    return allows(filter, "types", type, wildcards) && allows(filter, "senders", sender);
   },
 });
 
-export const syncFilter = (filter: JsonObject): SyncFilter => {
+export const syncFilter = (filter: JsonObject, wildcards: boolean): SyncFilter => {
   const room = objectAt(filter, "room") ?? {};
-  const part = (from: JsonObject, key: string): EventFilter => eventFilter(objectAt(from, key) ?? {});
+  const part = (from: JsonObject, key: string): EventFilter =>
+    eventFilter(objectAt(from, key) ?? {}, wildcards);
   return {
     acceptsRoom: (roomId) => allows(room, "rooms", roomId),
     includeLeave: room["include_leave"] === true,

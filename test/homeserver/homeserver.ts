@@ -129,7 +129,8 @@ export const startHomeserver = async (options: HomeserverOptions = {}): Promise<
   const knobs: { offsetMs: number; wellKnown: WellKnown } = { offsetMs: 0, wellKnown: { kind: "self" } };
   const world = worldOf(options, () => clock() + knobs.offsetMs);
   const faults = createFaultBook();
-  const limiter = options.rateLimits === "default" ? defaultLimits(world) : noLimits;
+  const limiter =
+    options.rateLimits === "default" ? defaultLimits(world, options.limitLogins !== false) : noLimits;
   const serving = createServing({ world, limiter, faults, routes, wellKnown: () => knobs.wellKnown });
   await serving.online();
   const requests = (match: RequestMatch = {}): RequestRecord[] => serving.log.filter(matching(match));

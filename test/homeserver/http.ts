@@ -34,13 +34,13 @@ const readBody = async (request: IncomingMessage, bytesMax: number): Promise<Buf
   return Buffer.concat(chunks).subarray(0, bytesMax + 1);
 };
 
-const parseBody = (bytes: Buffer): JsonObject => {
+const parseBody = (bytes: Buffer, errcode: string): JsonObject => {
   if (bytes.length === 0) return {};
   let parsed: unknown;
   try {
     parsed = JSON.parse(bytes.toString("utf8"));
   } catch {
-    throw badRequest("M_NOT_JSON", "Content not JSON.");
+    throw badRequest(errcode, "Content not JSON.");
   }
   if (!isObject(parsed)) throw badRequest("M_BAD_JSON", "Content must be a JSON object.");
   return parsed;
@@ -64,7 +64,7 @@ const callOf = (exchange: Exchange, params: Record<string, string>, bytes: Buffe
     query: url.searchParams,
     headers: request.headers,
     bytes,
-    body: () => (parsed ??= parseBody(bytes)),
+    body: () => (parsed ??= parseBody(bytes, exchange.world.profile.notJson)),
     text: () => bytes.toString("utf8"),
     gone: exchange.gone,
     syncFault: {
@@ -81,11 +81,13 @@ const run = async (exchange: Exchange): Promise<Reply> => {
   const { request, url, world } = exchange;
   const { route, params } = findRoute(exchange.routes, request.method ?? "GET", url.pathname);
   const session = route.signed === null ? null : authenticate(world, tokenOf(request, url));
+  const user = session === null ? null : userOf(world, session.userId);
+  exchange.limiter.admit(request.method ?? "GET", url.pathname, session?.deviceId ?? "address", user);
   const bytes = await readBody(request, route.isUpload ? world.profile.mediaBytesMax : BODY_BYTES_MAX);
   const call = callOf(exchange, params, bytes);
   const answer =
-    route.signed !== null && session !== null
-      ? await route.signed({ ...call, session, user: userOf(world, session.userId) })
+    route.signed !== null && session !== null && user !== null
+      ? await route.signed({ ...call, session, user })
       : await route.open?.(call);
   if (answer === undefined) throw new Error(`route ${String(route.pattern)} has no handler`);
   return isReply(answer) ? answer : reply(200, answer);

@@ -3,11 +3,13 @@
 import { Refusal, reply } from "./refusal.ts";
 import type { User, World } from "./world.ts";
 
-export type Action = "message" | "room-creation" | "join" | "login" | "slotted";
+export type Action = "message" | "room-creation" | "join" | "login";
 
 export interface Limiter {
   /** Throws a 429 when `who` has done too much. */
   readonly spend: (action: Action, who: string, user: User | null) => void;
+  /** Throws a 429 when `who` has made too many requests of this kind, whatever they do. */
+  readonly admit: (method: string, path: string, who: string, user: User | null) => void;
 }
 
 interface Bucket {
@@ -21,8 +23,11 @@ const SYNAPSE: Readonly<Partial<Record<Action, Bucket>>> = {
   join: { perSecond: 0.1, burst: 10 },
   login: { perSecond: 0.003, burst: 5 },
 };
+/** Those of its sample configuration. */
 const DENDRITE_SLOTS = 20;
 const DENDRITE_COOLOFF_MS = 500;
+const DENDRITE_SLOTTED =
+  /\/(join\/[^/]+|(join|leave|invite|forget|read_markers|messages)|typing\/[^/]+|login|whoami|capabilities|displayname|avatar_url|turnServer|upload|config)$/;
 
 const limited = (retryAfterMs: number, withHeader: boolean): Refusal => {
   const refusal = new Refusal(429, "M_LIMIT_EXCEEDED", "Too Many Requests", { retry_after_ms: retryAfterMs });
@@ -31,12 +36,12 @@ const limited = (retryAfterMs: number, withHeader: boolean): Refusal => {
   return Object.assign(refusal, { reply: reply(429, refusal.reply.body, headers) });
 };
 
-const bucketLimiter = (world: World): Limiter => {
+const bucketLimiter = (world: World, limitLogins: boolean): Limiter => {
   const levels = new Map<string, { level: number; at: number }>();
   return {
     spend: (action, who, user) => {
       const bucket = SYNAPSE[action];
-      if (bucket === undefined || (user?.unlimited === true && action !== "login")) return;
+      if (bucket === undefined || user?.unlimited === true || (action === "login" && !limitLogins)) return;
       const key = `${action}\0${who}`;
       const now = world.now();
       const { level, at } = levels.get(key) ?? { level: 0, at: now };
@@ -46,14 +51,17 @@ const bucketLimiter = (world: World): Limiter => {
       }
       levels.set(key, { level: leaked + 1, at: now });
     },
+    admit: () => undefined,
   };
 };
 
 const slotLimiter = (world: World): Limiter => {
   const slots = new Map<string, number[]>();
   return {
-    spend: (action, who, user) => {
-      if (action !== "slotted" || user?.admin === true || user?.unlimited === true) return;
+    spend: () => undefined,
+    admit: (method, path, who, user) => {
+      if (!DENDRITE_SLOTTED.test(path) || user?.admin === true || user?.unlimited === true) return;
+      if (method === "GET" && path.includes("/profile/")) return;
       const now = world.now();
       const taken = (slots.get(who) ?? []).filter((at) => at > now - DENDRITE_COOLOFF_MS);
       if (taken.length >= DENDRITE_SLOTS) throw limited(DENDRITE_COOLOFF_MS, false);
@@ -62,12 +70,12 @@ const slotLimiter = (world: World): Limiter => {
   };
 };
 
-export const noLimits: Limiter = { spend: () => undefined };
+export const noLimits: Limiter = { spend: () => undefined, admit: () => undefined };
 
-export const defaultLimits = (world: World): Limiter => {
+export const defaultLimits = (world: World, limitLogins: boolean): Limiter => {
   switch (world.profile.limited) {
     case "retry-after":
-      return bucketLimiter(world);
+      return bucketLimiter(world, limitLogins);
     case "body-only":
       return slotLimiter(world);
     case "none":

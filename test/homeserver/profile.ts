@@ -10,13 +10,28 @@ export interface Profile {
   /** createRoom, version 12, creator listed in `power_levels.users`. */
   readonly creatorInPowerLevels: { readonly status: number; readonly errcode: string };
   readonly powerLevels: "full" | "as-given";
+  readonly unstableFeatures: Readonly<Record<string, boolean>>;
+  readonly notJson: string;
+  /** `*` in the types of a filter. */
+  readonly filterWildcards: boolean;
+  /** Empty sections of /sync are left out, and one-time key counts of an initial sync too. */
+  readonly omitsEmpty: boolean;
+  /** Lazy loading of a room without a name: the members that name it come too. */
+  readonly heroesInState: boolean;
+  /** /messages without `dir`: the direction taken, or null for a refusal. */
+  readonly directionDefault: "f" | null;
+  /** m.room.message must have string `msgtype` and `body`. */
+  readonly checksMessages: boolean;
+  /** Cross-signing keys and uploaded signatures are verified (device keys and one-time keys nowhere). */
+  readonly verifiesCrossSigning: boolean;
   readonly refreshTokens: boolean;
   readonly reloginKeepsOldToken: boolean;
   /** What a transaction ID is remembered under, beside itself. */
   readonly transactionScope: "device-and-path" | "token-and-path" | "device";
   readonly transactionsSurviveRestart: boolean;
   readonly redactIsIdempotent: boolean;
-  readonly transactionIdShownTo: "device" | "session" | "user";
+  /** "live-session": to all the sender's devices, as long as the session that sent it is not replaced. */
+  readonly transactionIdShownTo: "device" | "live-session" | "user";
   readonly age: "real" | "absent" | "one";
   readonly timestampParameter: boolean;
   readonly badNumber: string;
@@ -48,7 +63,8 @@ export interface Profile {
   readonly delayedEvents: boolean;
   readonly softLogoutField: boolean;
   readonly logoutEndsLongPoll: boolean;
-  readonly messagesAfterLeave: "allowed" | "null-500";
+  /** "null-500-once": its sync part learns of the leave a moment later, until then `null` with 500. */
+  readonly messagesAfterLeave: "allowed" | "null-500-once";
   readonly limited: "retry-after" | "body-only" | "none";
 }
 
@@ -56,7 +72,15 @@ const upTo = (minor: number): string[] => Array.from({ length: minor }, (_, inde
 
 const synapse: Profile = {
   name: "synapse",
-  versions: upTo(15),
+  versions: ["r0.6.1", ...upTo(15)],
+  unstableFeatures: { "org.matrix.e2e_cross_signing": true, "org.matrix.msc3916.stable": true },
+  notJson: "M_NOT_JSON",
+  filterWildcards: true,
+  omitsEmpty: false,
+  heroesInState: true,
+  directionDefault: "f",
+  checksMessages: true,
+  verifiesCrossSigning: true,
   defaultRoomVersion: "12",
   creatorInPowerLevels: { status: 400, errcode: "M_UNKNOWN" },
   powerLevels: "full",
@@ -101,14 +125,21 @@ const synapse: Profile = {
 const dendrite: Profile = {
   ...synapse,
   name: "dendrite",
-  versions: ["r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.1", ...upTo(2)],
+  versions: ["r0.6.1", "v1.0", ...upTo(2)],
+  notJson: "M_BAD_JSON",
+  filterWildcards: false,
+  omitsEmpty: true,
+  heroesInState: false,
+  directionDefault: null,
+  checksMessages: false,
+  verifiesCrossSigning: false,
   defaultRoomVersion: "10",
   creatorInPowerLevels: { status: 400, errcode: "M_FORBIDDEN" },
   refreshTokens: false,
   reloginKeepsOldToken: false,
   transactionScope: "token-and-path",
   transactionsSurviveRestart: false,
-  transactionIdShownTo: "session",
+  transactionIdShownTo: "live-session",
   age: "absent",
   timestampParameter: true,
   tooLarge: "M_BAD_JSON",
@@ -118,7 +149,7 @@ const dendrite: Profile = {
   badSince: "M_INVALID_PARAM",
   unknownFilterRefused: false,
   syncCache: "none",
-  toDeviceBatch: 134,
+  toDeviceBatch: Number.POSITIVE_INFINITY,
   zeroKeyCount: false,
   fallbackKeys: "discarded",
   oneTimeKeyClash: { status: 400, errcode: null },
@@ -132,14 +163,18 @@ const dendrite: Profile = {
   legacyMediaPublic: true,
   delayedEvents: false,
   softLogoutField: false,
-  messagesAfterLeave: "null-500",
+  messagesAfterLeave: "null-500-once",
   limited: "body-only",
 };
 
 const conduit: Profile = {
   ...synapse,
   name: "conduit",
-  versions: upTo(12),
+  versions: ["r0.6.0", ...upTo(12)],
+  unstableFeatures: { "org.matrix.e2e_cross_signing": true },
+  heroesInState: false,
+  checksMessages: false,
+  verifiesCrossSigning: false,
   creatorInPowerLevels: { status: 403, errcode: "M_FORBIDDEN" },
   powerLevels: "as-given",
   refreshTokens: false,
@@ -156,7 +191,7 @@ const conduit: Profile = {
   unknownFilterRefused: false,
   longPollWakesEmpty: true,
   syncCache: "latest",
-  toDeviceBatch: 150,
+  toDeviceBatch: Number.POSITIVE_INFINITY,
   zeroKeyCount: false,
   fallbackKeys: "absent",
   oneTimeKeyClash: null,

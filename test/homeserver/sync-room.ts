@@ -4,7 +4,16 @@ import { type JsonObject, objectAt } from "./json.ts";
 import { isVisible, joinedMembers, stateBefore } from "./rooms.ts";
 import { encodeToken, positionToken } from "./tokens.ts";
 import { syncViewOf } from "./views.ts";
-import type { Device, Receipt, Room, Session, StoredEvent, User, World } from "./world.ts";
+import {
+  type Device,
+  type Receipt,
+  type Room,
+  type Session,
+  type StoredEvent,
+  stateOf,
+  type User,
+  type World,
+} from "./world.ts";
 
 export interface SyncRequest {
   readonly world: World;
@@ -56,11 +65,20 @@ const startOf = (world: World, events: readonly StoredEvent[], limited: boolean,
 
 const isMember = (event: StoredEvent): boolean => event.type === "m.room.member";
 
+/** Who names a room without a name (Client-Server API, "Room summary"). */
+const heroesOf = (request: SyncRequest, room: Room): string[] => {
+  if (stateOf(room, "m.room.name") !== null || stateOf(room, "m.room.canonical_alias") !== null) return [];
+  return joinedMembers(room)
+    .filter((userId) => userId !== request.user.userId)
+    .slice(0, 5);
+};
+
 /** Lazy loading: members only for the senders seen, each once per device and room. */
 const lazyMembers = (request: SyncRequest, room: Room, timeline: Timeline): StoredEvent[] => {
   const sent = request.device.membersSent.get(room.roomId) ?? new Set<string>();
   request.device.membersSent.set(room.roomId, sent);
-  const wanted = new Set([request.user.userId, ...timeline.events.map((event) => event.sender)]);
+  const heroes = request.world.profile.heroesInState ? heroesOf(request, room) : [];
+  const wanted = new Set([request.user.userId, ...heroes, ...timeline.events.map((event) => event.sender)]);
   const before = stateBefore(room, timeline.start);
   const fresh = [...before.values()].filter(
     (event) => isMember(event) && wanted.has(event.stateKey ?? "") && !sent.has(event.stateKey ?? ""),
@@ -137,7 +155,7 @@ const summaryOf = (request: SyncRequest, room: Room): JsonObject => {
   if (!request.filter.state.lazyLoadMembers) return {};
   const joined = joinedMembers(room);
   return {
-    "m.heroes": joined.filter((userId) => userId !== request.user.userId).slice(0, 5),
+    "m.heroes": heroesOf(request, room),
     "m.joined_member_count": joined.length,
     "m.invited_member_count": [...room.memberships.values()].filter(
       (history) => history.at(-1)?.content["membership"] === "invite",

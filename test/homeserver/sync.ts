@@ -1,5 +1,5 @@
 // The /sync answer of one device and how a long poll waits for it (Client-Server API, "Syncing").
-import type { JsonObject } from "./json.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
 import { deviceListsOf, keyCountsOf } from "./keys.ts";
 import { roomsOf, strippedOf } from "./rooms.ts";
 import { joinedPart, leftPart, type SyncRequest } from "./sync-room.ts";
@@ -76,19 +76,35 @@ export const answerSync = (request: SyncRequest, token: StreamToken | null): Syn
   const lists = deviceListsOf(world, user.userId, request.since, world.position);
   const hasLists = request.since > 0 && lists.changed.length + lists.left.length > 0;
   const isEmpty = !holds(rooms) && toDevice.events.length === 0 && accountData.length === 0 && !hasLists;
+  const sections = {
+    rooms,
+    account_data: { events: accountData },
+    presence: { events: [] },
+    to_device: { events: toDevice.events },
+    device_lists: hasLists ? { changed: lists.changed, left: lists.left } : { changed: [], left: [] },
+  };
+  const next_batch = encodeToken({ position: world.position, toDevice: toDevice.until });
+  const counts = keyCountsOf(world, device);
+  if (!world.profile.omitsEmpty) return { isEmpty, body: { next_batch, ...sections, ...counts } };
   return {
     isEmpty,
-    body: {
-      next_batch: encodeToken({ position: world.position, toDevice: toDevice.until }),
-      rooms,
-      account_data: { events: accountData },
-      presence: { events: [] },
-      to_device: { events: toDevice.events },
-      device_lists: hasLists ? { changed: lists.changed, left: lists.left } : { changed: [], left: [] },
-      ...keyCountsOf(world, device),
-    },
+    body: { next_batch, ...withoutEmpty(sections), ...withoutEmpty(sparse(counts, request.since)) },
   };
 };
+
+const holdsNothing = (value: Json): boolean =>
+  value !== null && typeof value === "object" && Object.values(value).every(holdsNothing);
+
+const withoutEmpty = (sections: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(sections)
+      .filter(([key, value]) => key === "device_unused_fallback_key_types" || !holdsNothing(value))
+      .map(([key, value]) => [key, key === "rooms" && isObject(value) ? withoutEmpty(value) : value]),
+  );
+
+/** An initial sync of such a server says nothing of one-time keys: absent is not zero there. */
+const sparse = (counts: JsonObject, since: number): JsonObject =>
+  since > 0 ? counts : { ...counts, device_one_time_keys_count: {} };
 
 /** To-device messages are gone once the next token is used. */
 export const acknowledge = (device: Device, token: StreamToken): void => {

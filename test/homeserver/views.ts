@@ -31,8 +31,10 @@ const showsTransaction = (world: World, event: StoredEvent, viewer: Session): bo
   switch (world.profile.transactionIdShownTo) {
     case "device":
       return event.transaction.deviceId === viewer.deviceId;
-    case "session":
-      return event.transaction.session === viewer.serial;
+    case "live-session": {
+      const { session } = event.transaction;
+      return [...world.sessions.values()].some(({ serial }) => serial === session);
+    }
     case "user":
       return true;
   }

@@ -97,6 +97,8 @@ export interface User {
   readonly profile: Map<string, Json>;
   readonly crossSigning: Map<string, JsonObject>;
   readonly backups: Backup[];
+  /** Leave events after which /messages was asked once (see `messagesAfterLeave`). */
+  readonly leavesNoticed: Set<string>;
   /** When the keys or devices of the user last changed. */
   keysPosition: number;
 }

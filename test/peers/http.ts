@@ -23,6 +23,8 @@ export interface CallOptions {
   /** Sent as it is; wins over `body`. */
   readonly raw?: string | Uint8Array;
   readonly contentType?: string;
+  /** Send the body so many ms after the headers: a server that judges by the length then answers before it is cut off. */
+  readonly bodyAfterMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -58,7 +60,13 @@ const send = (target: URL, method: string, options: CallOptions): Promise<Answer
       response.on("end", () => resolve(answerOf(response, Buffer.concat(chunks))));
     });
     outgoing.on("error", reject);
-    outgoing.end(body);
+    if (options.bodyAfterMs === undefined) {
+      outgoing.end(body);
+      return;
+    }
+    outgoing.flushHeaders();
+    const timer = setTimeout(() => outgoing.end(body), options.bodyAfterMs);
+    outgoing.once("close", () => clearTimeout(timer));
   });
 
 const answerOf = (response: IncomingMessage, bytes: Buffer): Answer => {

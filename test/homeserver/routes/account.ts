@@ -13,7 +13,7 @@ const versions = ({ world }: Call): JsonObject => ({
   versions: [...world.profile.versions],
   unstable_features: {
     "org.matrix.msc4140": world.profile.delayedEvents && world.delayedEventMaxMs !== null,
-    "org.matrix.msc3916.stable": world.profile.name === "synapse",
+    ...world.profile.unstableFeatures,
   },
 });
 

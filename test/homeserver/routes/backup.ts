@@ -53,6 +53,7 @@ const writable = (call: SignedCall): Backup => {
   const current = newest(call.user);
   if (current === undefined) throw notFound("No backup found");
   if (current.version !== call.query.get("version")) {
+    readable(call);
     throw new Refusal(403, "M_WRONG_ROOM_KEYS_VERSION", "Wrong backup version.", {
       current_version: current.version,
     });

@@ -65,12 +65,20 @@ const post = (call: SignedCall, placed: Placed, transactionId?: string): JsonObj
   );
 };
 
+const checkMessage = (call: SignedCall, type: string, content: JsonObject): void => {
+  if (type !== "m.room.message" || !call.world.profile.checksMessages) return;
+  for (const key of ["body", "msgtype"]) {
+    if (typeof content[key] !== "string") throw badRequest("M_UNKNOWN", `'${key}' not in content`);
+  }
+};
+
 const send = (call: SignedCall): JsonObject => {
   const transactionId = param(call, "txnId");
   return once(call, transactionId, () => {
     const room = joinedRoom(call.world, param(call, "roomId"), call.user.userId);
     const content = contentOf(call);
     call.limiter.spend("message", call.user.userId, call.user);
+    checkMessage(call, param(call, "type"), content);
     return post(call, { room, type: param(call, "type"), stateKey: null, content }, transactionId);
   });
 };

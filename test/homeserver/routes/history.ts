@@ -5,7 +5,6 @@ import type { JsonObject } from "../json.ts";
 import { badRequest, notFound, Refusal, type Reply, reply } from "../refusal.ts";
 import { relatingTo, relationOf } from "../relations.ts";
 import { eventOf, isVisible, knownRoom, stateBefore } from "../rooms.ts";
-import { membershipOf } from "../rules.ts";
 import { parseToken, positionToken } from "../tokens.ts";
 import { viewOf } from "../views.ts";
 import type { Room, StoredEvent } from "../world.ts";
@@ -43,7 +42,7 @@ interface Page {
 }
 
 const pageOf = (call: SignedCall, room: Room, isBackwards: boolean): Page => {
-  const filter = eventFilter(inlineFilter(call.query.get("filter")) ?? {});
+  const filter = eventFilter(inlineFilter(call.query.get("filter")) ?? {}, true);
   const from = positionOf(call, "from", isBackwards ? call.world.position : 0);
   const to = positionOf(call, "to", isBackwards ? 0 : call.world.position);
   const inRange = room.events.filter(({ position }) =>
@@ -62,16 +61,28 @@ const pageOf = (call: SignedCall, room: Room, isBackwards: boolean): Page => {
 };
 
 const isBackwards = (call: SignedCall): boolean => {
-  const direction = call.query.get("dir") ?? "b";
-  if (direction !== "b" && direction !== "f") throw badRequest("M_INVALID_PARAM", "dir must be b or f");
+  const direction = call.query.get("dir") ?? call.world.profile.directionDefault;
+  if (direction !== "b" && direction !== "f")
+    throw badRequest(direction === null ? "M_MISSING_PARAM" : "M_INVALID_PARAM", "dir must be b or f");
   return direction === "b";
 };
 
+const isTooSoonAfterLeave = (call: SignedCall, room: Room): boolean => {
+  if (call.world.profile.messagesAfterLeave === "allowed") return false;
+  const last = room.memberships.get(call.user.userId)?.at(-1);
+  if (
+    last === undefined ||
+    last.content["membership"] === "join" ||
+    call.user.leavesNoticed.has(last.eventId)
+  )
+    return false;
+  call.user.leavesNoticed.add(last.eventId);
+  return true;
+};
+
 const messages = (call: SignedCall): JsonObject | Reply => {
-  call.limiter.spend("slotted", call.session.deviceId, call.user);
   const room = knownRoom(call.world, param(call, "roomId"), call.user.userId);
-  const hasLeft = membershipOf(room, call.user.userId) !== "join";
-  if (hasLeft && call.world.profile.messagesAfterLeave === "null-500") return reply(500, null);
+  if (isTooSoonAfterLeave(call, room)) return reply(500, null);
   const backwards = isBackwards(call);
   const { events, next } = pageOf(call, room, backwards);
   const start = call.query.get("from") ?? positionToken(backwards ? call.world.position : 0);

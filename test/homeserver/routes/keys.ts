@@ -2,9 +2,10 @@
 import { deviceOf } from "../accounts.ts";
 import { once, param, type Route, type SignedCall, signed } from "../call.ts";
 import { passInteractive } from "../interactive.ts";
-import { canonicalJson, isObject, type JsonObject, objectAt } from "../json.ts";
+import { canonicalJson, isObject, type Json, type JsonObject, objectAt } from "../json.ts";
 import { claimKeys, deviceListsOf, queryKeys, touchKeys, uploadKeys } from "../keys.ts";
 import { badRequest, type Reply } from "../refusal.ts";
+import { isSigned } from "../signatures.ts";
 import { parseToken } from "../tokens.ts";
 import { announce, nextPosition, type User } from "../world.ts";
 
@@ -33,12 +34,40 @@ const uploadCrossSigning = (call: SignedCall): JsonObject => {
     );
   });
   if (isReplacement) passInteractive(call);
+  if (world.profile.verifiesCrossSigning) checkSubkeys(user, body);
   for (const kind of KINDS) {
     const given = objectAt(body, kind);
     if (given !== null) user.crossSigning.set(kind, given);
   }
   touchKeys(world, user);
   return {};
+};
+
+/** Self-signing and user-signing key must be signed by the master key. */
+const checkSubkeys = (user: User, body: JsonObject): void => {
+  const master = objectAt(body, "master_key") ?? user.crossSigning.get("master_key");
+  if (master === undefined) throw badRequest("M_MISSING_PARAM", "No master key available");
+  const [masterId = "", masterKey = ""] = Object.entries(keysIn(master))[0] ?? [];
+  for (const kind of ["self_signing_key", "user_signing_key"] as const) {
+    const key = objectAt(body, kind);
+    if (key !== null && !isSigned(key, user.userId, masterId, String(masterKey))) {
+      throw badRequest("M_INVALID_SIGNATURE", `Invalid signature on ${kind}`);
+    }
+  }
+};
+
+/** A device by the owner's self-signing key, the master key by a device: what a server can check itself. */
+const isAcceptable = (user: User, id: string, object: JsonObject): boolean => {
+  const device = user.devices.get(id);
+  const signers =
+    device === undefined
+      ? [...user.devices.values()].map((other) => objectAt(other.keys ?? {}, "keys") ?? {})
+      : [keysIn(user.crossSigning.get("self_signing_key") ?? {})];
+  return signers
+    .flatMap((keys) => Object.entries(keys))
+    .some(
+      ([keyId, key]) => keyId.startsWith("ed25519:") && isSigned(object, user.userId, keyId, String(key)),
+    );
 };
 
 const keysIn = (key: JsonObject): JsonObject => objectAt(key, "keys") ?? {};
@@ -58,21 +87,26 @@ const signedObject = (user: User, id: string): JsonObject | null => {
   return [...user.crossSigning.values()].find((key) => Object.values(keysIn(key)).includes(id)) ?? null;
 };
 
-const uploadSignatures = ({ world, body }: SignedCall): JsonObject => {
+type Failure = "M_NOT_FOUND" | "M_INVALID_SIGNATURE";
+
+const addSignature = (call: SignedCall, userId: string, id: string, object: Json): Failure | null => {
+  const user = call.world.users.get(userId);
+  const target = user === undefined ? null : signedObject(user, id);
+  if (user === undefined || target === null || !isObject(object)) return "M_NOT_FOUND";
+  const isChecked = call.world.profile.verifiesCrossSigning && user === call.user;
+  if (isChecked && !isAcceptable(user, id, object)) return "M_INVALID_SIGNATURE";
+  addSignatures(target, object);
+  touchKeys(call.world, user);
+  return null;
+};
+
+const uploadSignatures = (call: SignedCall): JsonObject => {
   const failures: JsonObject = {};
-  for (const [userId, objects] of Object.entries(body())) {
-    const user = world.users.get(userId);
+  for (const [userId, objects] of Object.entries(call.body())) {
     for (const [id, object] of Object.entries(isObject(objects) ? objects : {})) {
-      const target = user === undefined ? null : signedObject(user, id);
-      if (user === undefined || target === null || !isObject(object)) {
-        failures[userId] = {
-          ...(objectAt(failures, userId) ?? {}),
-          [id]: { errcode: "M_NOT_FOUND", error: "Unknown key" },
-        };
-        continue;
-      }
-      addSignatures(target, object);
-      touchKeys(world, user);
+      const errcode = addSignature(call, userId, id, object);
+      if (errcode === null) continue;
+      failures[userId] = { ...(objectAt(failures, userId) ?? {}), [id]: { errcode, error: "Not accepted" } };
     }
   }
   return { failures };

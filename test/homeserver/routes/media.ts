@@ -23,7 +23,6 @@ const refuseLarge = (world: World, bytes: number): Reply | null => {
 };
 
 const upload = (call: SignedCall): JsonObject | Reply => {
-  call.limiter.spend("slotted", call.session.deviceId, call.user);
   return refuseLarge(call.world, call.bytes.length) ?? put(call, freshId(call.world, "media").slice(0, 24));
 };
 

@@ -124,7 +124,6 @@ const aliasesOf = (call: SignedCall): JsonObject => {
 
 const typing = (call: SignedCall): JsonObject => {
   const room = joinedRoom(call.world, param(call, "roomId"), call.user.userId);
-  call.limiter.spend("slotted", call.session.deviceId, call.user);
   const body = call.body();
   const timeout = typeof body["timeout"] === "number" ? body["timeout"] : 30_000;
   if (body["typing"] === true) room.typing.set(call.user.userId, call.world.now() + timeout);

@@ -13,17 +13,18 @@ const CACHE_MS = 120_000;
 
 const filterOf = (call: SignedCall): SyncFilter => {
   const asked = call.query.get("filter");
-  if (asked === null) return syncFilter({});
+  const wildcards = call.world.profile.filterWildcards;
+  if (asked === null) return syncFilter({}, wildcards);
   if (asked.startsWith("{")) {
     const filter = inlineFilter(asked);
     if (filter === null) throw badRequest("M_NOT_JSON", "Invalid filter JSON");
-    return syncFilter(filter);
+    return syncFilter(filter, wildcards);
   }
   const stored = call.user.filters[Number(asked)];
   if (stored === undefined && call.world.profile.unknownFilterRefused) {
     throw badRequest("M_INVALID_PARAM", "No such filter");
   }
-  return syncFilter(stored ?? {});
+  return syncFilter(stored ?? {}, wildcards);
 };
 
 const sinceOf = (call: SignedCall): StreamToken | null => {
@@ -90,6 +91,9 @@ const emptyAnswer = (poll: Poll, answer: SyncAnswer): SyncAnswer => ({
   },
 });
 
+/** Logged out meanwhile, on a server that lets the poll run on: it hears nothing more. */
+const hasEnded = (call: SignedCall): boolean => !call.world.sessions.has(call.session.accessToken);
+
 const wait = async (poll: Poll): Promise<SyncAnswer> => {
   const { call } = poll;
   const timeoutMs = Math.min(TIMEOUT_MAX_MS, Math.max(0, Number(call.query.get("timeout") ?? 0)));
@@ -101,6 +105,7 @@ const wait = async (poll: Poll): Promise<SyncAnswer> => {
     if (leftMs <= 0 || call.gone.aborted) break;
     const how = await change(call, leftMs);
     if (how === "ended") return emptyAnswer(poll, answer);
+    if (hasEnded(call)) continue;
     answer = compute(poll);
     if (!answer.isEmpty && call.world.profile.longPollWakesEmpty) return emptyAnswer(poll, answer);
   }
