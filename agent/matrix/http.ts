@@ -1,5 +1,5 @@
 // One HTTP exchange: bytes out, bytes in, or a MatrixError of kind "network" or "aborted". Knows nothing of Matrix but that error.
-// node:http with a keep-alive agent: it costs 1.2 MB of memory at its first use where fetch costs 15 to 23 (README, decision of 2026-11-24).
+// node:http with a keep-alive agent: it costs 1.2 MB of memory at its first use where fetch costs 19 (README, decision of 2026-11-24).
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as openHttp } from "node:http";
 import { Agent as HttpsAgent, request as openHttps } from "node:https";
 import type { Timers } from "#agent/runtime.ts";
