@@ -4,6 +4,7 @@
  *   SHIM_FOLDER      only files below this path are meant (all, when it is not set, for SHIM_SYNC_MS)
  *   SHIM_SYNC_MS     each fsync and fdatasync takes this much longer (from SHIM_ARM on)
  *   SHIM_FAIL        "sync:N:ERRNO[:once]" or "write:N:ERRNO[:once]": the Nth such call fails, and all after it unless "once"; ERRNO by number
+ *   SHIM_FAIL_NAME   only for files whose path ends so ("petrel.db": after the start only the worker touches it)
  *   SHIM_READ_ONLY   opening for writing or creation fails with EROFS
  *   SHIM_ARM         counting for SHIM_FAIL begins once this file exists (a scenario's open sequence is not what is to fail)
  *   SHIM_MAIN_ABORT  a sync of the main thread after SHIM_ARM appeared ends the process with status 97
@@ -61,8 +62,10 @@ static int armed(void) {
 }
 
 /* 0, or the errno with which this call is to fail. */
-static int verdict(const char *kind) {
+static int verdict(const char *kind, const char *path) {
   static long counts[2];
+  const char *name = getenv("SHIM_FAIL_NAME");
+  if (name != NULL && (strlen(path) < strlen(name) || strcmp(path + strlen(path) - strlen(name), name) != 0)) return 0;
   const char *plan = getenv("SHIM_FAIL");
   size_t length = strlen(kind);
   if (plan == NULL || strncmp(plan, kind, length) != 0 || plan[length] != ':' || !armed()) return 0;
@@ -113,7 +116,7 @@ static int sync_with(long number, int fd) {
   if (!meant(fd, path)) return (int)syscall(number, fd);
   if (getenv("SHIM_MAIN_ABORT") != NULL && gettid() == getpid() && armed()) _exit(97);
   pause_ms();
-  int code = verdict("sync");
+  int code = verdict("sync", path);
   if (code != 0) {
     errno = code;
     return -1;
@@ -136,7 +139,7 @@ int fdatasync(int fd) { return sync_with(SYS_fdatasync, fd); }
 static ssize_t write_at(int fd, const void *data, size_t length, off64_t offset) {
   char path[PATH_MAX];
   if (!meant(fd, path)) return syscall(SYS_pwrite64, fd, data, length, offset);
-  int code = verdict("write");
+  int code = verdict("write", path);
   if (code != 0) {
     errno = code;
     return -1;

@@ -24,7 +24,17 @@ export interface ChildTask {
   readonly ackFile?: string;
 }
 
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+/** Blocking, so that what was said before a kill was said. The pipe is shared with a reader that made it non-blocking: a full one is tried again. */
+const say = (line: string): void => {
+  try {
+    writeSync(1, `${line}\n`);
+  } catch (error) {
+    // A Node error of the file system has a code; anything else compares unequal.
+    if ((error as { code?: unknown }).code !== "EAGAIN") throw error;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    say(line);
+  }
+};
 
 const codeOf = (error: unknown): string => (error instanceof StoreError ? error.code : String(error));
 

@@ -60,10 +60,8 @@ describe("a new store", () => {
     const path = fresh();
     writeFileSync(`${path}-wal`, "left over");
     const refusal = await refusalOf(path);
-    expect(refusal).toMatchObject({
-      code: "BROKEN",
-      message: expect.stringMatching(/only its log.*broken-\d{4}-.*-wal/),
-    });
+    expect(refusal.code).toBe("BROKEN");
+    expect(refusal.message).toMatch(/only its log.*broken-\d{4}-.*-wal/);
     await openTestStore(path);
   });
 
@@ -158,7 +156,9 @@ describe("migrations", () => {
   it("refuse tables that a newer Petrel wrote, and leave them alone", async () => {
     const path = fresh();
     await (await openWith(path, second)).close();
-    expect(await refusalOf(path)).toMatchObject({ code: "NEWER", message: expect.stringContaining("rows") });
+    const refusal = await refusalOf(path);
+    expect(refusal.code).toBe("NEWER");
+    expect(refusal.message).toContain("the tables of rows");
     await openWith(path, second);
   });
 
@@ -206,10 +206,8 @@ describe("the lock", () => {
     const child = startChild({ path, scenario: "hold" });
     await child.said(/^open$/);
     const refusal = await refusalOf(path);
-    expect(refusal).toMatchObject({
-      code: "LOCKED",
-      message: expect.stringContaining(`pid ${child.process.pid}`),
-    });
+    expect(refusal.code).toBe("LOCKED");
+    expect(refusal.message).toContain(`pid ${child.process.pid}`);
     child.process.kill("SIGKILL");
     expect(await child.ended).toBe("SIGKILL");
     await openTestStore(path);

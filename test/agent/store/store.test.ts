@@ -250,10 +250,7 @@ describe("a WAL that was deleted", () => {
     const store = await openTestStore(path);
     await insert(store, 1);
     rmSync(`${path}-wal`);
-    await expect(store.durable()).rejects.toMatchObject({
-      code: "SYNC",
-      message: expect.stringContaining("deleted"),
-    });
+    await expect(store.durable()).rejects.toThrow(/deleted/);
     expect(store.failed.aborted).toBe(true);
     await expect(insert(store, 2)).rejects.toMatchObject({ code: "SYNC" });
     await expect(store.durable()).rejects.toMatchObject({ code: "SYNC" });

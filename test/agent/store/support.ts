@@ -56,6 +56,8 @@ export interface Child {
   readonly lines: string[];
   /** Resolves with the first line that matches, past or to come; rejects when the child ends without one. */
   said(pattern: RegExp): Promise<string>;
+  /** Resolves once it has said something more, or has ended. */
+  next(): Promise<void>;
   /** Its exit code, or the signal's name, once all it said was read. */
   readonly ended: Promise<string>;
 }
@@ -82,14 +84,17 @@ export const startChild = (
   onTestFinished(() => void child.kill("SIGKILL"));
   const lines: string[] = [];
   const waiters = new Set<Waiter>();
+  const wakers: (() => void)[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
     lines.push(line);
     for (const waiter of waiters) if (waiter.pattern.test(line)) waiter.resolve(line);
+    for (const wake of wakers.splice(0)) wake();
   });
   const ended = new Promise<string>((resolve) => {
     child.once("close", (code, signal) => {
       for (const { pattern, reject } of waiters)
         reject(new Error(`child ended without ${String(pattern)}; it said: ${lines.slice(-5).join(" | ")}`));
+      for (const wake of wakers.splice(0)) wake();
       resolve(signal ?? String(code));
     });
   });
@@ -98,7 +103,8 @@ export const startChild = (
     if (past !== undefined) return Promise.resolve(past);
     return new Promise((resolve, reject) => void waiters.add({ pattern, resolve, reject }));
   };
-  return { process: child, lines, said, ended };
+  const next = (): Promise<void> => new Promise((resolve) => void wakers.push(resolve));
+  return { process: child, lines, said, next, ended };
 };
 
 /** The rows that the child said were durable. */

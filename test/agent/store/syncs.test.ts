@@ -1,0 +1,55 @@
+// The event loop never waits for a sync: shown by a trace of system calls, and by a disk on which every sync takes half a second.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { needs, which } from "#test/support/peers.ts";
+import { prepareScene, startShimmed } from "./faulty.ts";
+import { startChild, temporaryFolder } from "./support.ts";
+
+/** The strict figure, 50 ms, belongs to the bench: a test machine is busy with other things. */
+const DELAY_MAX_MS = 200;
+const SYNC_MS = 500;
+
+needs("strace", which("strace"), (strace) => {
+  it("once the store is open its main thread makes no sync, restarts of the WAL and close included", async () => {
+    const folder = temporaryFolder();
+    const trace = join(folder, "trace");
+    const task = {
+      path: join(folder, "petrel.db"),
+      scenario: "produce",
+      sources: 8,
+      forcedBytes: 128 * 1024,
+      restarts: 3,
+      markFolder: join(folder, "opened"),
+    } as const;
+    const calls = "trace=fsync,fdatasync,sync,syncfs,sync_file_range,msync,mkdir";
+    const child = startChild(task, {}, [strace, "-f", "--seccomp-bpf", "-e", calls, "-o", trace]);
+    expect(await child.ended).toBe("0");
+    const lines = readFileSync(trace, "utf8").split("\n");
+    const mark = lines.findIndex((line) => line.includes(task.markFolder));
+    const main = lines[mark]?.split(" ")[0] ?? "none";
+    const syncs = lines
+      .slice(mark + 1)
+      .filter((line) => /f(data)?sync|sync/.test(line) && !line.includes("resumed"));
+    expect(lines.slice(0, mark).some((line) => line.startsWith(`${main} f`))).toBe(true);
+    expect(syncs.length).toBeGreaterThan(20);
+    expect(syncs.filter((line) => line.startsWith(`${main} `))).toEqual([]);
+  });
+});
+
+needs("cc", which("cc"), (cc) => {
+  it(`the loop runs on while every sync takes ${SYNC_MS} ms, through three restarts of the WAL, and nothing is refused`, async () => {
+    const task = { scenario: "stream", forcedBytes: 128 * 1024, restarts: 3 } as const;
+    const child = startShimmed(prepareScene(cc), task, {
+      SHIM_SYNC_MS: String(SYNC_MS),
+      SHIM_MAIN_ABORT: "1",
+    });
+    const said = await child.said(/^delay /);
+    const [, delay, sent, refused] = /^delay (\d+) sent (\d+) refused (\d+)$/.exec(said) ?? [];
+    expect(Number(delay), said).toBeLessThan(DELAY_MAX_MS);
+    expect(Number(refused)).toBe(0);
+    // At least three times five syncs, one after the other, at 921 rows a second.
+    expect(Number(sent)).toBeGreaterThan(3_000);
+    expect(await child.ended).toBe("0");
+  });
+});
