@@ -2,6 +2,7 @@
 // homeserver, an operator reads along and commands. Everything on this machine, nothing to configure.
 //   npm run demo [-- --synapse] [-- --once]
 import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
 import { startHomeserver } from "#test/homeserver/homeserver.ts";
 import { type DemoAgent, startDemoAgent } from "./demo/agent-process.ts";
 import { type Drone, startDrone } from "./demo/drone.ts";
@@ -106,30 +107,38 @@ const draw = (stage: Stage, title: string, line: string): void => {
   process.stdout.write(`\x1b[H${frame}\x1b[J`);
 };
 
+/** Swallows what readline would write: the line is drawn with the rest of the picture. */
+const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
+
 /** Until Ctrl-C, or the end of standard input. */
 const live = async (stage: Stage, title: string): Promise<void> => {
-  const tty = process.stdout.isTTY === true;
-  const reader = createInterface({
-    input: process.stdin,
-    ...(tty ? { output: process.stdout } : {}),
-    terminal: false,
+  const tty = process.stdout.isTTY === true && process.stdin.isTTY === true;
+  const reader = createInterface({ input: process.stdin, output: nowhere(), terminal: tty });
+  let said = 0;
+  reader.on("line", (line) => {
+    said += 1;
+    void stage.operator.say(line);
   });
-  reader.on("line", (line) => void stage.operator.say(line));
   if (tty) process.stdout.write("\x1b[2J");
   let shown = 0;
-  const timer = setInterval(() => {
-    if (tty) draw(stage, title, "");
-    else {
-      const { talk } = stage.operator.view();
-      for (; shown < talk.length; shown += 1) console.log(talk[shown]);
-    }
-  }, 500);
-  await Promise.race([
-    stage.agent.ended,
-    new Promise((resolve) => process.once("SIGINT", resolve)),
-    new Promise((resolve) => reader.once("close", resolve)),
-  ]);
+  const redraw = (): void => {
+    if (tty) draw(stage, title, reader.line);
+    const { talk } = stage.operator.view();
+    for (; !tty && shown < talk.length; shown += 1) console.log(talk[shown]);
+  };
+  const timer = setInterval(redraw, 500);
+  process.stdin.on("keypress", redraw);
+  const ended = new Promise((resolve) => {
+    process.once("SIGINT", resolve);
+    process.once("SIGTERM", resolve);
+    reader.once("SIGINT", resolve);
+    reader.once("close", () =>
+      resolve(tty ? null : until("waiting for answers", () => stage.operator.view().replies >= said, 20)),
+    );
+  });
+  await Promise.race([stage.agent.ended, ended]);
   clearInterval(timer);
+  process.stdin.off("keypress", redraw);
   reader.close();
   process.stdout.write("\n");
 };

@@ -6,7 +6,7 @@ import type { Command } from "./command.ts";
 const told = (text: string): Promise<{ ok: true; text: string }> => Promise.resolve({ ok: true, text });
 
 const channelLine = ({ name, value, unit, ageMs }: ChannelView): string =>
-  `${name}: ${valueText(value, unit)} (${ageText(ageMs)} old)`;
+  `${name}: ${valueText(value, unit)} (${ageText(ageMs)})`;
 
 const getReading = (snapshot: Snapshot, wanted: string): Promise<{ ok: boolean; text: string }> => {
   const exact = snapshot.readings.filter(({ name }) => name === wanted);

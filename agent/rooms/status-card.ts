@@ -52,12 +52,13 @@ export const ageText = (ms: number): string => {
 const UNIT_TEXT: Readonly<Record<string, string>> = {
   Cel: "°C",
   "%RH": "% RH",
-  lat: "° N",
-  lon: "° E",
+  lat: "°",
+  lon: "°",
   "%EL": "%",
 };
 
-const DIGITS_MAX = 6;
+/** Enough for a position to a decimetre, few enough to hide the noise of a float. */
+const DIGITS_MAX = 9;
 
 export const valueText = (value: Value, unit: string | undefined): string => {
   if (value instanceof Uint8Array) return `${value.length} bytes`;
