@@ -6,7 +6,7 @@ export const FRAME_BYTES_DEFAULT = 4_096;
 export const FRAME_BYTES_MAX = 65_536;
 
 /** A reading's name; RFC 8428 recommends less than 128 bits of IDs, MQTT topics made into names are longer. */
-export const NAME_CHARS_MAX = 256;
+export const NAME_CHARS_MAX = 255;
 /** One string or bytes value: must fit into one event (65,536 bytes) with base64 and the event's own fields. */
 export const VALUE_BYTES_MAX = 32_768;
 /** Rules of one driver. */

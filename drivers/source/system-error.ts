@@ -21,6 +21,8 @@ const KNOWN: Readonly<Record<string, readonly [DriverErrorCode, string]>> = {
   ECONNREFUSED: ["REFUSED", "nothing listens there; start the device's service, or check host and port"],
   ECONNRESET: ["UNAVAILABLE", "the other side cut the connection"],
   EPIPE: ["UNAVAILABLE", "the other side cut the connection"],
+  ECANCELED: ["CLOSED", "closed while something was being sent; it is not known whether the device got it"],
+  ERR_STREAM_DESTROYED: ["CLOSED", "closed before something was sent"],
   ETIMEDOUT: ["TIMEOUT", "no answer; check that the device is on and reachable"],
   EHOSTUNREACH: ["UNAVAILABLE", "no way to that host; check the network"],
   ENETUNREACH: ["UNAVAILABLE", "no way to that network; check the network"],

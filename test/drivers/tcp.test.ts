@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import type { Driver, DriverContext } from "#drivers/driver.ts";
+import { type Driver, type DriverContext, DriverError } from "#drivers/driver.ts";
 import { type TcpOptions, tcp } from "#drivers/tcp.ts";
 import { type DriverBench, testDriver } from "./conformance.ts";
 import { advanceUntil, createHarness, type Harness, until } from "./harness.ts";
@@ -100,6 +100,17 @@ describe("the driver tcp as a client", () => {
       );
     }));
 
+  it("stays connected to a device that is silent for hours", () =>
+    running(optionsFor, async ({ harness, device, driver }) => {
+      await device.listen();
+      await driver.start();
+      await until(() => harness.state() === "up", "up");
+      harness.timers.advance(3 * 3_600_000);
+      await say(device, '{"volt":1}\n');
+      await until(() => harness.readings().length === 1, "the reading");
+      expect(harness.states.map(({ state }) => state)).toEqual(["starting", "up"]);
+    }));
+
   it("sends what is written as the framing encodes it", () =>
     running(optionsFor, async ({ harness, device, driver }) => {
       await device.listen();
@@ -110,6 +121,31 @@ describe("the driver tcp as a client", () => {
       await until(() => Buffer.concat(device.received).length >= 24, "both lines");
       expect(Buffer.concat(device.received).toString()).toBe('{"relay":1}\n{"relay":0}\n');
     }));
+
+  it("gives up a write that the device does not take, and refuses what would queue up behind it", () =>
+    running(
+      (port) => optionsFor(port, { framing: { type: "lines" } }),
+      async ({ harness, device, driver }) => {
+        await device.listen();
+        await driver.start();
+        await until(() => harness.state() === "up" && device.sockets().length === 1, "the connection");
+        device.sockets()[0]?.pause();
+        const write = (bytes: number): Promise<unknown> | undefined =>
+          driver.write?.({ target: "", payload: Buffer.alloc(bytes, "x") }).then(
+            () => "taken",
+            (error: unknown) => (error instanceof DriverError ? error.code : error),
+          );
+        // More than the buffers of both kernels hold.
+        const first = write(64 * 1024 * 1024);
+        const waiting = Array.from({ length: 31 }, () => write(1));
+        expect(await write(1)).toBe("BUSY");
+        await until(() => harness.timers.pending().length > 0, "the time limit to run");
+        harness.timers.advance(10_000);
+        expect(await first).toBe("TIMEOUT");
+        await driver.stop();
+        expect(new Set(await Promise.all(waiting))).toEqual(new Set(["CLOSED"]));
+      },
+    ));
 
   it("discards a message that a dying connection cut, and joins nothing over the gap", () =>
     running(optionsFor, async ({ harness, device, driver }) => {
