@@ -29,7 +29,8 @@ export const takeLock = (storePath: string, holder: string): Lock => {
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(`${storePath}.lock`, { timeout: 0 });
-    // The transaction never writes: no journal, no sync, an empty file.
+    // The transaction is never committed: with its journal in memory it leaves an empty file, whatever ends the process.
+    database.exec("PRAGMA journal_mode = MEMORY");
     database.exec("BEGIN EXCLUSIVE");
     writeHolder(holderPath, holder);
   } catch (error) {
