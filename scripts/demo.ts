@@ -137,6 +137,7 @@ const live = async (stage: Stage, title: string): Promise<void> => {
     );
   });
   await Promise.race([stage.agent.ended, ended]);
+  redraw();
   clearInterval(timer);
   process.stdin.off("keypress", redraw);
   reader.close();

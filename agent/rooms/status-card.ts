@@ -75,7 +75,7 @@ const STATE_MARK: Readonly<Record<DriverView["state"], string>> = {
 
 const headline = ({ device, state, upMs, version }: Snapshot): string =>
   state === "online"
-    ? `${device}: online for ${ageText(upMs)} (Petrel ${version})`
+    ? `${device}: online${upMs < 1000 ? "" : ` for ${ageText(upMs)}`} (Petrel ${version})`
     : `${device}: ${state} (Petrel ${version})`;
 
 const footnotes = ({ clock, lost, waiting }: Snapshot): string[] => [
