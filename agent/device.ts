@@ -1,5 +1,6 @@
 // The section `device` of the configuration: who this installation is and where its state lies.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { type SecretRef, secretRef } from "#agent/config/secrets.ts";
 
 export interface DeviceConfig {

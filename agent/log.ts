@@ -1,6 +1,7 @@
 // The section `log`, and the logger: for a person on a terminal, JSON lines under systemd and in files. Secrets never get here: who holds one does not log it.
 import pino from "pino";
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import type { Terminal } from "./outside.ts";
 import type { Log } from "./runtime.ts";
 

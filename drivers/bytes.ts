@@ -91,17 +91,23 @@ const createStartGuard = (
 };
 
 /** Pauses a source that can wait while half of the queue is taken, and lets it go on at a quarter. */
-const createBrake = (source: ByteSource, outflow: Outflow): (() => void) => {
+const createBrake = (source: ByteSource, outflow: Outflow): { check(): void; opened(): void } => {
   let braking = false;
   outflow.onRoom(() => {
     if (!braking || outflow.waitingBytes() > WAITING_BYTES_MAX / 4) return;
     braking = false;
     source.resume?.();
   });
-  return () => {
-    if (braking || source.pause === undefined || outflow.waitingBytes() < WAITING_BYTES_MAX / 2) return;
-    braking = true;
-    source.pause();
+  return {
+    check: () => {
+      if (braking || source.pause === undefined || outflow.waitingBytes() < WAITING_BYTES_MAX / 2) return;
+      braking = true;
+      source.pause();
+    },
+    // A new connection does not know that the old one was to wait.
+    opened: () => {
+      if (braking) source.pause?.();
+    },
   };
 };
 
@@ -121,7 +127,7 @@ const createEvents = (parts: Parts, context: DriverContext, keeper: () => Reconn
   const take = (frames: readonly Frame[]): void => {
     const readings = read(frames);
     if (readings.length > 0) outflow.offer(readings);
-    brake();
+    brake.check();
   };
   const events: SourceEvents = {
     data: (chunk) => {
@@ -136,7 +142,11 @@ const createEvents = (parts: Parts, context: DriverContext, keeper: () => Reconn
       else keeper().lost(reason);
     },
   };
-  return { events, opened: guard.opened };
+  const opened = (): void => {
+    guard.opened();
+    brake.opened();
+  };
+  return { events, opened };
 };
 
 const timeLimited = (work: Promise<void>, place: string, context: DriverContext): Promise<void> =>

@@ -4,7 +4,7 @@
 //
 // Where reading stopped is not kept over a restart of the agent: a followed file is then read from its end (or its beginning) again.
 import { stat } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { type BytesOptions, bytesKind, bytesShape } from "./bytes.ts";
 import type { DriverKind, Timers } from "./driver.ts";
 import { fifoSource } from "./source/fifo-source.ts";

@@ -6,7 +6,8 @@
 //     - { name: "house/{room}/temperature", from: temperature }   a name made of other values of the same message
 //
 // Without rules everything readable becomes a reading: `<prefix>` for a single value, `<prefix>/<key>` for each value of a tree.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import type { Reading, Value } from "./driver.ts";
 import { DriverError } from "./driver.ts";
 import { type PathStep, parsePath, readPath } from "./json-path.ts";

@@ -1,6 +1,7 @@
 // A secret in a driver's options. In the configuration it is a reference ({ file: PATH }, { env: NAME } or { credential: NAME }); the agent puts the
 // secret itself in its place before it creates the driver. Drivers read no files and no environment for it.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { DriverError } from "./driver.ts";
 
 export type Secret =

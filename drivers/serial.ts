@@ -6,7 +6,7 @@
 //     baud: 9600
 //     framing: { type: regex, pattern: '^T=(?<t>-?[0-9.]+)' }
 //     readings: [{ name: cabin/temperature, from: t, unit: Cel, type: number }]
-import { z } from "zod";
+import * as z from "zod";
 import { type BytesOptions, bytesKind, bytesShape } from "./bytes.ts";
 import type { DriverKind } from "./driver.ts";
 import { type SerialLine, serialSource } from "./source/serial-source.ts";

@@ -3,7 +3,7 @@
 //   drone: { type: simulator, model: drone, seed: 7, interval_ms: 500 }      write `relay` on|off|toggle, or `mode` AUTO
 //
 // The signals are pure functions of (seed, time) in simulator/; only what was written to the device is state, and it shows as readings.
-import { z } from "zod";
+import * as z from "zod";
 import {
   type Driver,
   type DriverContext,

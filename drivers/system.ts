@@ -2,7 +2,7 @@
 //
 //   board: { type: system, interval_s: 30, disks: ["/", "/var/lib/petrel"] }     ->  system/cpu, system/memory, system/temperature, ...
 import { networkInterfaces } from "node:os";
-import { z } from "zod";
+import * as z from "zod";
 import type { Driver, DriverContext, DriverKind } from "./driver.ts";
 import { isReadingName } from "./mapping.ts";
 import { createOutflow } from "./outflow.ts";

@@ -3,7 +3,7 @@
 //   meter: { type: tcp, host: 192.168.7.20, port: 4001, framing: { type: json-lines } }
 //
 // There is no encryption and no authentication here: this is for devices on a network that is trusted as much as a cable.
-import { z } from "zod";
+import * as z from "zod";
 import { type BytesOptions, bytesKind, bytesShape } from "./bytes.ts";
 import type { DriverKind } from "./driver.ts";
 import { tcpListener } from "./source/tcp-listener.ts";

@@ -1,6 +1,7 @@
 // From a message of a broker to readings: which subscription it belongs to, how its payload is read, and the mapping that names the values.
 // Shared by the mqtt and the broker driver. The first subscription whose filter matches takes the message: an overlap never doubles a reading.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import {
   compileMapping,
   isReadingName,

@@ -3,7 +3,7 @@
 //   wind: { type: udp, port: 10110, host: 0.0.0.0, framing: { type: regex, pattern: '^W (?<speed>[0-9.]+)$' } }
 //
 // A datagram has no proven sender: whoever can reach the port can send readings. So the default is the own machine only.
-import { z } from "zod";
+import * as z from "zod";
 import { type BytesOptions, bytesKind, bytesShape } from "./bytes.ts";
 import type { DriverKind } from "./driver.ts";
 import { type UdpPort, udpSource } from "./source/udp-source.ts";

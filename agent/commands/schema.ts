@@ -1,5 +1,6 @@
 // The section `commands` of the configuration (DESIGN 7): what operators may ask for, who may, and what it does.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { duration } from "#agent/config/units.ts";
 
 export interface WriteAction {

@@ -1,5 +1,6 @@
 // petrel.yaml, whole: the top-level keys and who owns each. Reading it never touches the outside: text in, configuration or `ConfigError` out.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { type CommandsConfig, commandsSchema } from "#agent/commands/schema.ts";
 import { type DeliveryConfig, deliverySchema } from "#agent/delivery/schema.ts";
 import { type DeviceConfig, deviceSchema } from "#agent/device.ts";

@@ -1,5 +1,6 @@
 // Turns what a schema says of a value into problems that a person can act on: place, what was expected, what was found, the nearest known key.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { type ConfigDocument, dotted, type Path, type Problem } from "./document.ts";
 import { nearest } from "./nearest.ts";
 

@@ -1,6 +1,7 @@
 // Secrets are never written into petrel.yaml: it says where each one lies. Three places: a file, an environment variable, a systemd credential
 // (LoadCredential= of the unit, found under $CREDENTIALS_DIRECTORY).
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 
 export type SecretRef =
   | { readonly file: string }

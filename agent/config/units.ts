@@ -1,5 +1,6 @@
 // Quantities in the configuration: durations ("500ms", "5s", "2m", "1h", "7d") become milliseconds, sizes ("64KiB", "10MB") bytes.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const BYTES: Readonly<Record<string, number>> = {

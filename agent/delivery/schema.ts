@@ -1,5 +1,6 @@
 // The section `delivery` of the configuration: how readings are batched into events, and how much may wait.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { byteSize, duration } from "#agent/config/units.ts";
 
 export interface DeliveryConfig {

@@ -1,5 +1,6 @@
 // The section `encryption` of the configuration. Encrypted rooms are not built yet: saying so is better than a switch that does nothing.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 
 export interface EncryptionConfig {
   readonly enabled: false;

@@ -1,5 +1,6 @@
 // The section `homeserver` of the configuration: where the account lives and how the agent logs in.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { type SecretRef, secretRef } from "#agent/config/secrets.ts";
 
 export interface HomeserverConfig {

@@ -1,5 +1,6 @@
 // The section `rooms` of the configuration (DESIGN 4): the data room for machines, the people room for people; one room for both if they name the same.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { duration } from "#agent/config/units.ts";
 
 export interface RoomConfig {

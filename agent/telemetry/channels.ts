@@ -1,5 +1,6 @@
 // The section `channels` of the configuration: what is known of a reading by its name, said once.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { duration } from "#agent/config/units.ts";
 
 export interface Channel {

@@ -1,5 +1,6 @@
 // The options of the embedded broker as they stand in the configuration.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { type Secret, secretSchema } from "../secret.ts";
 import { isTopicFilter } from "../topic.ts";
 import { type Subscription, subscriptionSchema } from "../topic-mapping.ts";

@@ -1,5 +1,5 @@
 // Framing `json-lines`: each line is one JSON text (RFC 8259); values are found by path (`from: battery.voltage`).
-import { z } from "zod";
+import * as z from "zod";
 import { DriverError } from "../driver.ts";
 import type { FramingKind } from "./framing.ts";
 import { discarded } from "./line-splitter.ts";

@@ -1,5 +1,6 @@
 // The list of framings, and the choice among them by `framing: { type: ... }`. The one place that a new framing is added to.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import type { Framing } from "./framing.ts";
 import { type JsonLinesOptions, jsonLines } from "./json-lines.ts";
 import { type LinesOptions, lines } from "./lines.ts";

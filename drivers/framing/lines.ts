@@ -1,6 +1,7 @@
 // Framing `lines`: each line is one value, as text (the mapping makes a number of it where it is one).
 // Also home of what all framings of text share: their options, decoding, and the sending of a line.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { DriverError } from "../driver.ts";
 import { FRAME_BYTES_DEFAULT, FRAME_BYTES_MAX } from "../limits.ts";
 import type { Frame, Framing, FramingKind } from "./framing.ts";

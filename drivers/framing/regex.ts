@@ -4,7 +4,7 @@
 //
 // A line that does not match is not an error (most devices say other things too): it is counted as `unmatched`.
 // The pattern comes from the operator's own configuration and sees lines of bounded length; a pathological one can still be slow.
-import { z } from "zod";
+import * as z from "zod";
 import type { Frame, FramingKind } from "./framing.ts";
 import { discarded } from "./line-splitter.ts";
 import { createTextFraming, type LineOptions, lineShape } from "./lines.ts";

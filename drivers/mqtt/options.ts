@@ -1,5 +1,6 @@
 // The options of the mqtt driver as they stand in the configuration. Secrets arrive here as plain strings: the agent resolves the references.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { type Secret, secretSchema } from "../secret.ts";
 import { type Subscription, subscriptionSchema } from "../topic-mapping.ts";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { type Config, parseConfig } from "#agent/config/config.ts";
 import { ConfigError } from "#agent/config/document.ts";
 import type { KindLoader } from "#agent/ingest/registry.ts";
