@@ -4,8 +4,8 @@
 //   dist/checkpoint-worker.mjs the store's worker
 //   dist/lib/<entry>.mjs       library entries, as package.json "exports" names them; dist/types/* their declarations
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
 
@@ -103,15 +103,27 @@ const buildLibrary = async (): Promise<void> => {
   });
 };
 
+/** In a declaration of this package: "#agent/x.ts" and "./x.ts" become "../agent/x.js", which a user's compiler finds beside it. */
+const relativeSpecifiers = (file: string, types: string): void => {
+  const text = readFileSync(file, "utf8").replace(
+    /((?:from|import\()\s*")([#.][^"]+)\.ts"/g,
+    (_whole, before: string, path: string) => {
+      const target = path.startsWith("#") ? relative(dirname(file), join(types, path.slice(1))) : path;
+      return `${before}${target.startsWith(".") ? target : `./${target}`}.js"`;
+    },
+  );
+  writeFileSync(file, text);
+};
+
 /** Declarations of the entries and of what they refer to. */
 const buildTypes = (): void => {
   const config = join(ROOT, "dist/tsconfig.types.json");
+  const types = join(ROOT, "dist/types");
   const settings = {
     extends: "../tsconfig.json",
     compilerOptions: {
       noEmit: false,
       emitDeclarationOnly: true,
-      rewriteRelativeImportExtensions: true,
       outDir: "types",
       rootDir: "..",
       typeRoots: ["../node_modules/@types"],
@@ -126,6 +138,8 @@ const buildTypes = (): void => {
     stdio: "inherit",
   });
   rmSync(config);
+  for (const name of readdirSync(types, { recursive: true, encoding: "utf8" }))
+    if (name.endsWith(".d.ts")) relativeSpecifiers(join(types, name), types);
 };
 
 export const buildAll = async (): Promise<void> => {
