@@ -85,6 +85,8 @@ const running = async (
   try {
     await test({ harness, device, driver });
   } finally {
+    harness.emitMode = "durable";
+    harness.release();
     await driver.stop();
     await device.die();
   }
@@ -130,11 +132,14 @@ describe("the driver tcp as a client", () => {
         await driver.start();
         await until(() => harness.state() === "up" && device.sockets().length === 1, "the connection");
         device.sockets()[0]?.pause();
-        const write = (bytes: number): Promise<unknown> | undefined =>
-          driver.write?.({ target: "", payload: Buffer.alloc(bytes, "x") }).then(
-            () => "taken",
-            (error: unknown) => (error instanceof DriverError ? error.code : error),
-          );
+        const write = async (bytes: number): Promise<unknown> => {
+          try {
+            await driver.write?.({ target: "", payload: Buffer.alloc(bytes, "x") });
+            return "taken";
+          } catch (error) {
+            return error instanceof DriverError ? error.code : error;
+          }
+        };
         // More than the buffers of both kernels hold.
         const first = write(64 * 1024 * 1024);
         const waiting = Array.from({ length: 31 }, () => write(1));
@@ -185,6 +190,44 @@ describe("the driver tcp as a client", () => {
           20_000,
         );
         expect(harness.readings().every(({ value }, index) => value === index)).toBe(true);
+        expect(harness.counted("dropped")).toBe(0);
+      },
+    ));
+});
+
+describe("the driver tcp as a client of a device that is too fast", () => {
+  /** Resolves when the device has something to send and gets rid of none of it any more. */
+  const stuck = async (device: Device): Promise<void> => {
+    let [before, looks] = [-1, 0];
+    await until(() => {
+      const now = device.sockets()[0]?.writableLength ?? 0;
+      looks = now > 0 && now === before ? looks + 1 : 0;
+      before = now;
+      return looks > 20;
+    }, "the device to be stopped by its window");
+  };
+
+  it("makes the next connection wait too when the last one was cut while it waited", () =>
+    running(
+      (port) => optionsFor(port, { framing: { type: "lines" } }),
+      async ({ harness, device, driver }) => {
+        await device.listen();
+        await driver.start();
+        await until(() => harness.state() === "up" && device.sockets().length === 1, "the connection");
+        harness.emitMode = "hold";
+        const flood = `${"x".repeat(99)}\n`.repeat(150_000);
+        await say(device, flood);
+        await stuck(device);
+        for (const socket of device.sockets()) socket.resetAndDestroy();
+        // A socket that is not read notices its end by a write.
+        const relay = { target: "", payload: Buffer.from("1") };
+        await until(() => {
+          driver.write?.(relay).catch(() => undefined);
+          return harness.state() === "down";
+        }, "down");
+        await advanceUntil(harness, () => harness.counted("reconnects") === 1, "a new connection");
+        await say(device, flood);
+        await stuck(device);
         expect(harness.counted("dropped")).toBe(0);
       },
     ));
