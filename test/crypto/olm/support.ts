@@ -51,6 +51,9 @@ export const snapshot = (holder: { exportState(): unknown }): string =>
       const secret = value.exportSecret as () => Uint8Array;
       return Buffer.from(secret.call(value)).toString("hex");
     }
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+    }
     return value;
   });
 
