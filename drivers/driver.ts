@@ -7,20 +7,9 @@
 // The promise of `emit` is the whole of the delivery contract: it settles when the readings are durable or refused, and only then may the driver
 // acknowledge its source (PUBACK, firmware ack). A driver that cannot wait (a serial line) keeps a bounded buffer and counts what it had to drop.
 import type { ZodType } from "zod";
+import type { Reading } from "./reading.ts";
 
-/** What a reading can hold. Numbers may be fractional here: only events forbid floats. */
-export type Value = number | string | boolean | Uint8Array;
-
-/** One measured value. Names are SenML names (RFC 8428 section 4.5.1): `[A-Za-z0-9][A-Za-z0-9:./_-]*`, units those of the SenML registry. */
-export interface Reading {
-  readonly name: string;
-  readonly value: Value;
-  readonly unit?: string;
-  /** Monotonic time of the sample in milliseconds, of the same clock as `Clock.monoMs()` (CLOCK_MONOTONIC). */
-  readonly monoMs: number;
-  /** Wall time in milliseconds since the epoch, only where the source itself stamped the sample (a GPS sentence, a payload's own time). */
-  readonly sourceMs?: number;
-}
+export type { Reading, Value } from "./reading.ts";
 
 /** Names one delivery of the source, so that a redelivery after a crash is recognised: written in the transaction that writes the readings. */
 export interface Receipt {

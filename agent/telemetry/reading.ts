@@ -1,5 +1,5 @@
 // A reading as the agent keeps it: the driver's value with its place in time and in a stream.
-import type { Value } from "#drivers/driver.ts";
+import type { Value } from "#drivers/reading.ts";
 
 /** What was known of the clock when a reading was taken (DESIGN 4). `unset`: the wall time means nothing yet. */
 export type ClockState = "unset" | "rtc" | "ntp" | "gps";

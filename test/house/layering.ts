@@ -13,7 +13,7 @@ const RULES: Readonly<Record<string, FolderRule>> = {
     reason: "a driver knows no room and no journal: it must be testable and replaceable by itself",
   },
   "firmware-bridge": {
-    ours: ["drivers/driver.ts"],
+    ours: ["drivers/driver.ts", "drivers/reading.ts"],
     reason: "the firmware protocol knows of drivers only the types of the contract",
   },
   agent: {
