@@ -71,6 +71,7 @@ describe.each(providers)("public-key encryption ($name)", (provider) => {
     });
   });
 
+  // mautrix-go's fix of 2026: a least length of the MAC instead of the exact one.
   it("refuses any other MAC, and a MAC of another length even if it begins rightly", () => {
     const message = encryption.encrypt("secret");
     const mac = decodeBase64(message.mac);
@@ -146,6 +147,7 @@ describe.each(providers)("public-key encryption ($name)", (provider) => {
     }
   });
 
+  // The class of CVE-2021-34813: lengths in pk_decrypt.
   it("refuses garbage by a typed error, whatever it is", () => {
     const part = fc.oneof(fc.string(), fc.uint8Array({ maxLength: 70 }).map(encodeBase64));
     fc.assert(

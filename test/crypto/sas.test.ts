@@ -180,6 +180,18 @@ describe.each(providers)("short authentication strings ($name)", (provider) => {
     );
   });
 
+  // CVE-2022-39250: a device that is named like a master key must not be verified as that key.
+  it("verify the one key that the caller has under an ID, whatever the ID looks like", () => {
+    const { a, b } = pair(provider);
+    const master = encodeBase64(counting(32, 1));
+    const deviceKey = encodeBase64(counting(32, 2));
+    const method = "hkdf-hmac-sha256.v2";
+    const content = sasMacs(a, method, macContext, new Map([[`ed25519:${master}`, deviceKey]]));
+    const check = (known: string) => verifySasMacs(provider, b, method, macContext, content, () => known);
+    expect(() => check(master)).toThrow(refusal("MAC"));
+    expect(check(deviceKey).verified).toEqual([`ed25519:${master}`]);
+  });
+
   // libolm's frozen bug: of the old method only bytes 0, 1, 2, 4, 5 and 8 of the MAC survive.
   it("have libolm's broken base64 in the old method, exactly", async () => {
     for (let round = 0; round < 20; round++) {
