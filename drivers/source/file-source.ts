@@ -166,7 +166,7 @@ class Session {
       await this.#drain().catch(() => undefined);
       return gone(this.#plan.path, error);
     } finally {
-      await this.#file.handle.close();
+      await this.#file.handle.close().catch(() => undefined);
     }
   }
 }

@@ -192,7 +192,10 @@ const vanishingDriver = (test: DriverTest): void => {
 
   scene("stops while it waits for its device", async ({ driver, harness }) => {
     await driver.start();
-    await until(() => harness.timers.pending().length > 0, "a retry to be planned");
+    await until(
+      () => harness.state() === "down" && harness.timers.pending().length > 0,
+      "a retry to be planned",
+    );
     await driver.stop();
     expect(harness.timers.pending()).toEqual([]);
   });

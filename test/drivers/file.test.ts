@@ -140,6 +140,20 @@ describe("a file that is followed", () => {
     }));
 });
 
+describe("a file that was away", () => {
+  it("is read from where it was left when the same one is back", () =>
+    withFile("", async ({ harness, path, folder, start, expectValues }) => {
+      await start();
+      await appendFile(path, "1\n");
+      await expectValues([1]);
+      await rename(path, join(folder, "aside"));
+      await advanceUntil(harness, () => harness.state() === "down", "down");
+      await appendFile(join(folder, "aside"), "2\n");
+      await rename(join(folder, "aside"), path);
+      await expectValues([1, 2]);
+    }));
+});
+
 describe("a file that is read once", () => {
   it("is read from beginning to end, its last line with or without an end, and then the driver stops", () =>
     withFile("1\n2\n3", async ({ harness, path, start, expectValues }) => {

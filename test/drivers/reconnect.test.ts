@@ -95,6 +95,16 @@ describe("the reconnector", () => {
     expect(keeper.isOpen()).toBe(false);
   });
 
+  it("does not call open what opened after the stop", async () => {
+    const harness = createHarness();
+    const keeper = createReconnector("thing", scripted(0).connection, harness.context);
+    keeper.start();
+    await keeper.stop();
+    await flush();
+    expect(keeper.isOpen()).toBe(false);
+    expect(harness.states.map(({ state }) => state)).toEqual(["starting", "stopped"]);
+  });
+
   it("does not open again what came to its natural end", async () => {
     const harness = createHarness();
     const { connection, log } = scripted(0);
