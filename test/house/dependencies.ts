@@ -25,7 +25,8 @@ const packageOf = (specifier: string): string =>
     .slice(0, specifier.startsWith("@") ? 2 : 1)
     .join("/");
 
-const external = (specifier: string): boolean => !/^[.#]/.test(specifier) && !isBuiltin(specifier);
+const external = (specifier: string): boolean =>
+  !/^(?:[.#]|petrel\/)/.test(specifier) && !isBuiltin(specifier);
 
 export const listViolations = (manifest: Manifest, listed: readonly Listed[]): string[] => {
   const declared = {

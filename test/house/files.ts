@@ -34,27 +34,14 @@ export const sourceFiles = (root: string): SourceFile[] =>
     .flatMap((folder) => walk(join(root, folder)))
     .map((path) => ({ path: relative(root, path), text: readFileSync(path, "utf8") }));
 
-const IMPORT = /(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+|\brequire\s*\(\s*)(["'])([^"'\n]+)\1/g;
-
-/** Every specifier that a file imports, types and dynamic imports included. Comment lines are left out. */
-export const importsOf = (file: SourceFile): string[] => {
-  const code = file.text
-    .split("\n")
-    .filter((line) => !/^\s*(\/\/|\*|\/\*)/.test(line))
-    .join("\n");
-  return [...code.matchAll(IMPORT)].map((match) => match[2] ?? "");
-};
-
-export interface FunctionSize {
-  readonly name: string;
-  readonly line: number;
-  readonly lines: number;
-}
+/** Static imports and re-exports stand at the beginning of a line in formatted code; those in the text of a test's string do not. */
+const STATIC = /^(?:import|export)\s(?:[^;"']*?\sfrom\s+)?["']([^"'\n]+)["']/gm;
 
 interface Positioned {
   readonly type: string;
   readonly loc: { readonly start: { readonly line: number }; readonly end: { readonly line: number } };
   readonly id?: { readonly name?: string } | null;
+  readonly source?: { readonly value?: unknown } | null;
 }
 
 const isNode = (value: unknown): value is Positioned =>
@@ -63,21 +50,48 @@ const isNode = (value: unknown): value is Positioned =>
 const children = (node: Positioned): unknown[] =>
   Object.values(node).flatMap((value: unknown) => (Array.isArray(value) ? (value as unknown[]) : [value]));
 
-const FUNCTIONS = new Set(["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"]);
-
-/** The length in lines of every function of a file. Types are stripped in place, so lines stay where they are. */
-export const functionSizes = (file: SourceFile): FunctionSize[] => {
-  const sizes: FunctionSize[] = [];
+/** Every node of a file, parents first. Types are stripped in place, so lines stay where they are. */
+const nodesOf = (file: SourceFile): Positioned[] => {
+  const found: Positioned[] = [];
   const visit = (node: unknown): void => {
     if (!isNode(node)) return;
-    if (FUNCTIONS.has(node.type)) {
-      const { start, end } = node.loc;
-      sizes.push({ name: node.id?.name ?? "", line: start.line, lines: end.line - start.line + 1 });
-    }
-    children(node).forEach(visit);
+    found.push(node);
+    for (const child of children(node)) visit(child);
   };
   visit(
-    parse(stripTypeScriptTypes(file.text), { ecmaVersion: "latest", sourceType: "module", locations: true }),
+    parse(stripTypeScriptTypes(file.text), {
+      ecmaVersion: "latest",
+      sourceType: "module",
+      locations: true,
+      allowHashBang: true,
+    }),
   );
-  return sizes;
+  return found;
 };
+
+/** Every specifier that a file imports, types and dynamic imports included. */
+export const importsOf = (file: SourceFile): string[] => {
+  const dynamic = nodesOf(file)
+    .filter(({ type }) => type === "ImportExpression")
+    .map(({ source }) => source?.value)
+    .filter((value) => typeof value === "string");
+  return [...[...file.text.matchAll(STATIC)].map((match) => match[1] ?? ""), ...dynamic];
+};
+
+export interface FunctionSize {
+  readonly name: string;
+  readonly line: number;
+  readonly lines: number;
+}
+
+const FUNCTIONS = new Set(["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"]);
+
+/** The length in lines of every function of a file. */
+export const functionSizes = (file: SourceFile): FunctionSize[] =>
+  nodesOf(file)
+    .filter(({ type }) => FUNCTIONS.has(type))
+    .map(({ id, loc: { end, start } }) => ({
+      name: id?.name ?? "",
+      line: start.line,
+      lines: end.line - start.line + 1,
+    }));
