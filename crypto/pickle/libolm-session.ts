@@ -3,7 +3,7 @@
 //   | received 1 | Alice's identity key 32 | Alice's base key 32 | Bob's one-time key 32 | root key 32 |
 //   | count 4 | sender chain:    ratchet pair 64, chain key 32, index 4 |         none or one: none while inactive
 //   | count 4 | receiver chains: ratchet key 32, chain key 32, index 4  |         newest first
-//   | count 4 | skipped keys:    ratchet key 32, message key 32, index 4 |        of all chains, oldest first
+//   | count 4 | skipped keys:    ratchet key 32, message key 32, index 4 |        of all chains, newest first
 //
 // "Received" is not used: it follows from the receiver chains, for libolm too once it has decrypted the message that began a session.
 import { CryptoError } from "../errors.ts";
@@ -31,10 +31,11 @@ export function writeSession(writer: BinaryWriter, state: SessionState): void {
   }
   writer.uint32(receiverChains.length);
   for (const { ratchetKey, chain } of receiverChains) writeChain(writer.bytes(ratchetKey), chain);
-  const skipped = receiverChains
-    .toReversed()
-    .flatMap((chain) => chain.skipped.map((key) => ({ chain, key })));
-  const kept = skipped.slice(-LIBOLM_SKIPPED_KEYS_MAX);
+  // libolm drops from the end of its list: in another order it would drop the newest.
+  const skipped = receiverChains.flatMap((chain) =>
+    chain.skipped.toReversed().map((key) => ({ chain, key })),
+  );
+  const kept = skipped.slice(0, LIBOLM_SKIPPED_KEYS_MAX);
   writer.uint32(kept.length);
   for (const { chain, key } of kept) writeChain(writer.bytes(chain.ratchetKey), key);
 }
@@ -65,14 +66,14 @@ export function readSession(provider: CryptoProvider, reader: BinaryReader): Ses
   return { keys, ratchet, receiverChains: chains.map((chain) => withSkipped(provider, chain, skipped)) };
 }
 
-/** Keys of chains that are gone are left out: no message could name them. */
+/** Keys of chains that are gone are left out: no message could name them. Sorted, as goolm writes them in the other order. */
 function withSkipped(
   provider: CryptoProvider,
   chain: { readonly ratchetKey: Uint8Array; readonly chain: ChainKey },
   skipped: readonly { readonly ratchetKey: Uint8Array; readonly key: SkippedKey }[],
 ): ReceiverChain {
   const own = skipped.filter(({ ratchetKey }) => provider.equal(ratchetKey, chain.ratchetKey));
-  return { ...chain, skipped: own.map(({ key }) => key) };
+  return { ...chain, skipped: own.map(({ key }) => key).sort((a, b) => a.index - b.index) };
 }
 
 function newestRatchetKey(
