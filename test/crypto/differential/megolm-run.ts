@@ -20,7 +20,8 @@ import { randomOf } from "./random.ts";
 import { tamperMegolm } from "./wire.ts";
 
 type Message = { readonly n: number; readonly body: string; readonly pt: string };
-type Inbound = { who: Implementation; h: string; readonly first: number };
+/** `crossed`: it has read past the wrap. */
+type Inbound = { who: Implementation; h: string; readonly first: number; crossed: boolean };
 
 type Run = {
   readonly plan: MegolmPlan;
@@ -39,6 +40,9 @@ const WRAP_RULE = "the wrap: libolm goes on, ours says rotate";
 
 // libolm's JavaScript takes 2^32 - 1 for its error value: it cannot say that index as a result.
 const sayable = (n: number): boolean => n % WRAP !== WRAP - 1;
+
+/** Whether the sender has used its last index, and does not go on. */
+const isOver = ({ next, sender }: Run): boolean => next >= WRAP && !sender.policy.megolmWraps;
 
 const other = (run: Run, who: Implementation): Implementation =>
   run.pair[0] === who ? run.pair[1] : run.pair[0];
@@ -64,7 +68,7 @@ const send = async (run: Run, { count: many, size }: MegolmAction & { kind: "sen
     const n = run.next;
     const pt = plaintext(run.plan.seed, n, size);
     const answer = await sender.oracle.call("group_encrypt", { h: run.h, pt });
-    if (n >= WRAP - 1 && !sender.policy.megolmWraps) {
+    if (isOver(run)) {
       count(run.tally, WRAP_RULE);
       return refused(answer, `encrypting at ${n}`);
     }
@@ -83,13 +87,15 @@ const join = async (
   const made = await ask(who, op, { key });
   same(made.session_id, run.id, "session id");
   same(made.first_known_index, n % WRAP, "first known index");
-  const joined = { who, h: made.h ?? "", first: n };
+  const joined = { who, h: made.h ?? "", first: n, crossed: false };
   if (run.receivers.length < RECEIVERS_MAX) run.receivers.push(joined);
   else await ask(who, "free", { h: joined.h });
 };
 
 const share = async (run: Run): Promise<void> => {
   if (!sayable(run.next)) return;
+  if (isOver(run))
+    return refused(await run.sender.oracle.call("group_session_key", { h: run.h }), "session key");
   const { key = "", index } = await ask(run.sender, "group_session_key", { h: run.h });
   same(index, run.next % WRAP, "index of the session key");
   // The first joins in the second implementation of the pair, later ones in either.
@@ -135,6 +141,7 @@ const deliver = async (run: Run, { to, pick: which }: MegolmAction & { kind: "de
     return refused(answer, what);
   }
   const got = accepted(answer, what);
+  if (n >= WRAP && receiver.first < WRAP) receiver.crossed = true;
   same(got.pt, pt, "plaintext");
   same(got.index, n % WRAP, "index");
 };
@@ -157,7 +164,8 @@ const repickle = async (run: Run, inbound: Inbound | null, wish: "libolm" | "own
   const who = inbound?.who ?? run.sender;
   const kind = inbound === null ? "group_out" : "group_in";
   const format = formatFor(who, kind, wish);
-  if (format === null) return;
+  // libolm's pickle has no way to say that no index is left.
+  if (format === null || (inbound === null && isOver(run))) return;
   const h = await carry(who, who, kind, inbound?.h ?? run.h, format);
   if (inbound === null) run.h = h;
   else inbound.h = h;
@@ -171,11 +179,20 @@ const moveOut = async (run: Run): Promise<void> => {
   run.tally.moves += 1;
 };
 
+const refuseCrossed = async (run: Run, { who, h }: Inbound, to: Implementation): Promise<void> => {
+  const { pickle = "" } = await ask(who, "pickle", { h, key: PICKLE_KEY });
+  const fields = { kind: "group_in", pickle, key: PICKLE_KEY } as const;
+  refused(await to.oracle.call("unpickle", fields), "a pickle from beyond the wrap");
+  count(run.tally, WRAP_RULE);
+};
+
 /** Afterwards it exports the same bytes: the whole ratchet and the key have come along. */
 const moveIn = async (run: Run, inbound: Inbound | undefined): Promise<void> => {
   if (inbound === undefined) return;
   const to = other(run, inbound.who);
   if (to === inbound.who || !canMove(inbound.who, to, "group_in")) return;
+  // A state whose latest index lies before its earliest is none that ours can have: its pickle is refused.
+  if (inbound.crossed && !to.policy.megolmWraps) return refuseCrossed(run, inbound, to);
   const index = inbound.first % WRAP;
   const before = await ask(inbound.who, "group_export", { h: inbound.h, index });
   inbound.h = await carry(inbound.who, to, "group_in", inbound.h);

@@ -44,6 +44,8 @@ export type Receiver = {
   isLate(head: OlmHead): boolean;
   /** The state as text: equal texts mean equal states. */
   state(): string;
+  /** Whether the skipped keys, newest first, are those of the newest chain first: what a pickle of ours can say. */
+  inChainOrder(): boolean;
   /** How many skipped keys are kept. */
   kept(): number;
 };
@@ -91,5 +93,13 @@ export const receiver = (policy: Policy): Receiver => {
     const keys = skipped.map(({ key, counter }) => `${key}:${counter}`).sort();
     return JSON.stringify([chains, keys]);
   };
-  return { receive, isLate, state, kept: () => skipped.length };
+  const inChainOrder = (): boolean => {
+    const age = ({ key }: Skipped): number => chains.findIndex((chain) => chain.key === key);
+    return skipped.every((item, i) => {
+      const older = skipped[i + 1];
+      if (older === undefined) return true;
+      return age(item) === age(older) ? item.counter > older.counter : age(item) < age(older);
+    });
+  };
+  return { receive, isLate, state, inChainOrder, kept: () => skipped.length };
 };

@@ -174,6 +174,7 @@ const move = async (run: Run, side: Side): Promise<void> => {
   // libolm's pickle holds 40 skipped keys; and what the two would answer from here on has to be the same.
   const { libolm, ours } = from.models;
   if (libolm.kept() > KEPT_WHILE_MOVING_MAX || libolm.state() !== ours.state()) return;
+  if (!libolm.inChainOrder()) return;
   from.session = await carry(from.who, to, "session", from.session);
   from.who = to;
   run.tally.moves += 1;

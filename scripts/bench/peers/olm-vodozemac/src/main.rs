@@ -169,23 +169,23 @@ fn round() -> Vec<(&'static str, f64)> {
     let (ping_encrypt, ping_decrypt) = olm_ping_pong();
     let (group_out, group_in) = group_new();
     vec![
-        ("megolm encrypt 100 B", megolm_encrypt(100)),
-        ("megolm encrypt 900 B", megolm_encrypt(900)),
-        ("megolm encrypt 40 KB", megolm_encrypt(40_000)),
-        ("megolm decrypt 100 B", megolm_decrypt(100)),
-        ("megolm decrypt 900 B", megolm_decrypt(900)),
-        ("megolm decrypt 40 KB", megolm_decrypt(40_000)),
-        ("megolm outbound new", group_out),
-        ("megolm inbound new", group_in),
-        ("olm outbound session", olm_outbound()),
-        ("olm inbound session + decrypt", olm_inbound()),
-        ("olm one-way encrypt 900 B", one_way_encrypt),
-        ("olm one-way decrypt 900 B", one_way_decrypt),
-        ("olm ping-pong encrypt 900 B", ping_encrypt),
-        ("olm ping-pong decrypt 900 B", ping_decrypt),
+        ("Megolm encrypt 100 B", megolm_encrypt(100)),
+        ("Megolm encrypt 900 B", megolm_encrypt(900)),
+        ("Megolm encrypt 40 KB", megolm_encrypt(40_000)),
+        ("Megolm decrypt 100 B", megolm_decrypt(100)),
+        ("Megolm decrypt 900 B", megolm_decrypt(900)),
+        ("Megolm decrypt 40 KB", megolm_decrypt(40_000)),
+        ("Megolm outbound new", group_out),
+        ("Megolm inbound new", group_in),
+        ("Olm outbound session", olm_outbound()),
+        ("Olm inbound session + decrypt", olm_inbound()),
+        ("Olm one-way encrypt 900 B", one_way_encrypt),
+        ("Olm one-way decrypt 900 B", one_way_decrypt),
+        ("Olm ping-pong encrypt 900 B", ping_encrypt),
+        ("Olm ping-pong decrypt 900 B", ping_decrypt),
         ("ratchet export at 2^20", ratchet_export(1 << 20, 50)),
         ("ratchet export at 2^24-1", ratchet_export((1 << 24) - 1, 5)),
-        ("account + 50 one-time keys", account()),
+        ("account with 50 one-time keys", account()),
     ]
 }
 

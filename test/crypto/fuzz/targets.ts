@@ -1,0 +1,10 @@
+// All fuzz targets, one per decoder.
+import type { MakeTarget } from "./harness.ts";
+import * as formats from "./targets/formats.ts";
+import * as megolm from "./targets/megolm.ts";
+import * as olm from "./targets/olm.ts";
+import * as pickles from "./targets/pickles.ts";
+
+export const TARGETS: readonly MakeTarget[] = [olm, megolm, pickles, formats].flatMap((file) =>
+  Object.values(file),
+);
