@@ -11,7 +11,7 @@ export type FramingOptions = LinesOptions | JsonLinesOptions | RegexOptions;
 /** The schema of `framing` in the options of a driver of bytes. */
 export const framingSchema: ZodType<FramingOptions> = z
   .discriminatedUnion("type", [lines.schema, jsonLines.schema, regex.schema], {
-    error: `expected type: ${[lines, jsonLines, regex].map(({ type }) => type).join(", ")}`,
+    error: `expected one of ${[lines, jsonLines, regex].map(({ type }) => type).join(", ")}`,
   })
   .prefault({ type: "lines" })
   .describe("How the bytes are cut into messages. Left out: line by line.");

@@ -1,7 +1,8 @@
 // The options of the drivers of bytes, system and simulator as somebody meets them who writes a configuration for the first time.
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { file } from "#drivers/file.ts";
 import { serial } from "#drivers/serial.ts";
 import { simulator } from "#drivers/simulator.ts";
@@ -63,7 +64,7 @@ describe("the options of a driver", () => {
   it("are refused with what was expected", () => {
     expect(issueOf("serial", "{ path: /dev/x, bauds: 9600 }")).toMatch(/Unrecognized key: "bauds"/);
     expect(issueOf("serial", "{ path: /dev/x, framing: { type: nmea } }")).toBe(
-      "framing.type: expected type: lines, json-lines, regex",
+      "framing.type: expected one of lines, json-lines, regex",
     );
     expect(issueOf("serial", "{ path: /dev/x, framing: { type: regex } }")).toMatch(/^framing.pattern: /);
     expect(issueOf("serial", "{ path: /dev/x, framing: { type: lines, pattern: a } }")).toMatch(
