@@ -6,9 +6,9 @@ import { needs, which } from "#test/support/peers.ts";
 import { prepareScene, startShimmed } from "./faulty.ts";
 import { startChild, temporaryFolder } from "./support.ts";
 
-/** The strict figure, 50 ms, belongs to the bench: a test machine is busy with other things. */
-const DELAY_MAX_MS = 200;
 const SYNC_MS = 500;
+/** A sync on the main thread would show as 500 ms or more. The strict figure, 50 ms, belongs to the bench: here other tests want the processor too. */
+const DELAY_MAX_MS = 400;
 
 needs("strace", which("strace"), (strace) => {
   it("once the store is open its main thread makes no sync, restarts of the WAL and close included", async () => {
