@@ -127,12 +127,25 @@ export const send = (
 
 export const note = (body: string): JsonObject => ({ msgtype: "m.notice", body });
 
+const SETTLE_ROUNDS = 200;
+
+/** Waits until /messages shows an event that was sent: Dendrite's answer to a send comes before its readers know of it. */
+export const settle = async (client: Client, roomId: string, eventId: string): Promise<string> => {
+  for (let round = 0; round < SETTLE_ROUNDS; round += 1) {
+    const answer = await client.call("GET", inRoom(roomId, "messages"), { query: { dir: "b", limit: 3 } });
+    if (idsOf(list(answer.json, "chunk")).includes(eventId)) return eventId;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`settle: ${eventId} never came`);
+};
+
 /** Sends `count` numbered notices and returns their event IDs. */
 export const sendMany = async (client: Client, roomId: string, count: number): Promise<string[]> => {
   const ids: string[] = [];
   for (let index = 0; index < count; index += 1) {
     ids.push(text((await send(client, roomId, note(String(index)))).json, "event_id"));
   }
+  await settle(client, roomId, ids.at(-1) ?? "");
   return ids;
 };
 

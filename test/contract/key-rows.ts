@@ -231,9 +231,13 @@ export const keyRows: readonly Row[] = [
       return [first.status, refused.status, again.status];
     },
   ),
-  all(
-    "gives cross-signing keys to others, the user-signing key only to its owner",
-    [true, true, false, true],
+  row(
+    "cross-signing keys shown: master and self-signing to others, user-signing to others, to oneself",
+    {
+      synapse: [true, true, false, true],
+      dendrite: [true, true, true, true],
+      conduit: [true, true, false, true],
+    },
     async ({ user }) => {
       const [me, you] = await pair(user);
       await upload(me, { device_keys: deviceKeys(me, "C") });

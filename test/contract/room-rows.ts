@@ -205,6 +205,28 @@ export const roomRows: readonly Row[] = [
       return [[...seen], "never 200"];
     },
   ),
+  row(
+    "leaving a room twice",
+    { synapse: [200, ""], dendrite: [400, "M_UNKNOWN"], conduit: [200, ""] },
+    async ({ user }) => {
+      const client = await user();
+      const roomId = await createRoom(client);
+      await client.ok("POST", inRoom(roomId, "leave"), { body: {} });
+      return outcome(client.call("POST", inRoom(roomId, "leave"), { body: {} }));
+    },
+  ),
+  all("shows a stranger nothing of a private room", [403, 0, 403], async ({ user }) => {
+    const [owner, stranger] = [await user(), await user()];
+    const roomId = await createRoom(owner, { preset: "private_chat" });
+    const state = await stranger.call("GET", inRoom(roomId, "state/m.room.create/"));
+    // Dendrite answers 200 with an empty chunk.
+    const messages = await stranger.call("GET", inRoom(roomId, "messages"), { query: { dir: "b" } });
+    return [
+      state.status,
+      list(messages.json, "chunk").length,
+      (await send(stranger, roomId, note("x"))).status,
+    ];
+  }),
   all("kicks, and the kicked may not send", [200, 403], async ({ user }) => {
     const [owner, guest, roomId] = await pairInRoom(user);
     const kicked = await owner.call("POST", inRoom(roomId, "kick"), { body: { user_id: guest.userId } });

@@ -24,11 +24,14 @@ export const keyCounts = (world: World, device: Device): Record<string, number> 
   ...countsByAlgorithm(device),
 });
 
-export const keyCountsOf = (world: World, device: Device): JsonObject => {
+/** The two fields of /sync; an empty count is left out where the profile's server leaves it out. */
+export const keyCountsOf = (world: World, device: Device, isInitial: boolean): JsonObject => {
   const unused = [...device.fallbackKeys].filter(([, entry]) => !entry.used).map(([algorithm]) => algorithm);
-  const fallback =
-    world.profile.fallbackKeys === "absent" ? {} : { device_unused_fallback_key_types: unused };
-  return { device_one_time_keys_count: keyCounts(world, device), ...fallback };
+  const counts = isInitial && !world.profile.initialKeyCounts ? {} : keyCounts(world, device);
+  return {
+    ...(Object.keys(counts).length === 0 ? {} : { device_one_time_keys_count: counts }),
+    ...(world.profile.fallbackKeys === "absent" ? {} : { device_unused_fallback_key_types: unused }),
+  };
 };
 
 const storeIdentity = (world: World, user: User, device: Device, keys: JsonObject): void => {
@@ -101,7 +104,8 @@ export const queryKeys = (world: World, viewer: User, body: JsonObject): JsonObj
     put("device_keys", userId, deviceKeysOf(user, wanted));
     put("master_keys", userId, user.crossSigning.get("master_key"));
     put("self_signing_keys", userId, user.crossSigning.get("self_signing_key"));
-    if (user === viewer) put("user_signing_keys", userId, user.crossSigning.get("user_signing_key"));
+    if (user === viewer || world.profile.userSigningKeysPublic)
+      put("user_signing_keys", userId, user.crossSigning.get("user_signing_key"));
   }
   return answer;
 };

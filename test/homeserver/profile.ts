@@ -14,8 +14,21 @@ export interface Profile {
   readonly notJson: string;
   /** `*` in the types of a filter. */
   readonly filterWildcards: boolean;
-  /** Empty sections of /sync are left out, and one-time key counts of an initial sync too. */
+  /** Empty sections of /sync are left out. */
   readonly omitsEmpty: boolean;
+  /** An initial sync counts one-time keys; where it does not, absent is not zero. */
+  readonly initialKeyCounts: boolean;
+  /**
+   * A state change that the timeline's filter drops comes in `state` instead: always, or unless the events that are shown follow the last
+   * sync without a hole (then it never comes).
+   */
+  readonly filteredState: "shown" | "lost-behind-a-whole-timeline";
+  /** Redacting an event that is not there: null sends it all the same. */
+  readonly redactUnknown: { readonly status: number; readonly errcode: string } | null;
+  /** Leaving a room that one has left by oneself; null does nothing. */
+  readonly leaveAgain: { readonly status: number; readonly errcode: string } | null;
+  /** /keys/query gives everybody's user-signing key to everybody. */
+  readonly userSigningKeysPublic: boolean;
   /** Lazy loading of a room without a name: the members that name it come too. */
   readonly heroesInState: boolean;
   /** /messages without `dir`: the direction taken, or null for a refusal. */
@@ -40,7 +53,11 @@ export interface Profile {
   readonly unknownRoom: { readonly status: number; readonly errcode: string };
   /** null: the filter's limit is obeyed. */
   readonly timelineLimit: number | null;
-  readonly messagesEnd: "after-last" | "with-last";
+  /**
+   * How /messages ends. "empty": an empty chunk without `end` at the bound. "overshoots": the bound `to` is passed by one event a page, the
+   * first event of the room comes twice, and forward paging needs a `from`.
+   */
+  readonly messagesEnd: "empty" | "overshoots";
   readonly badSince: string | null;
   readonly unknownFilterRefused: boolean;
   readonly longPollWakesEmpty: boolean;
@@ -76,7 +93,12 @@ const synapse: Profile = {
   unstableFeatures: { "org.matrix.e2e_cross_signing": true, "org.matrix.msc3916.stable": true },
   notJson: "M_NOT_JSON",
   filterWildcards: true,
-  omitsEmpty: false,
+  omitsEmpty: true,
+  initialKeyCounts: true,
+  filteredState: "lost-behind-a-whole-timeline",
+  redactUnknown: null,
+  leaveAgain: null,
+  userSigningKeysPublic: false,
   heroesInState: true,
   directionDefault: "f",
   checksMessages: true,
@@ -97,7 +119,7 @@ const synapse: Profile = {
   refusesDuplicateReaction: true,
   unknownRoom: { status: 403, errcode: "M_FORBIDDEN" },
   timelineLimit: null,
-  messagesEnd: "after-last",
+  messagesEnd: "empty",
   badSince: "M_UNKNOWN",
   unknownFilterRefused: true,
   longPollWakesEmpty: false,
@@ -128,7 +150,11 @@ const dendrite: Profile = {
   versions: ["r0.6.1", "v1.0", ...upTo(2)],
   notJson: "M_BAD_JSON",
   filterWildcards: false,
-  omitsEmpty: true,
+  initialKeyCounts: false,
+  filteredState: "shown",
+  redactUnknown: { status: 400, errcode: "M_NOT_FOUND" },
+  leaveAgain: { status: 400, errcode: "M_UNKNOWN" },
+  userSigningKeysPublic: true,
   heroesInState: false,
   directionDefault: null,
   checksMessages: false,
@@ -145,7 +171,7 @@ const dendrite: Profile = {
   tooLarge: "M_BAD_JSON",
   refusesDuplicateReaction: false,
   unknownRoom: { status: 400, errcode: "M_UNKNOWN" },
-  messagesEnd: "with-last",
+  messagesEnd: "overshoots",
   badSince: "M_INVALID_PARAM",
   unknownFilterRefused: false,
   syncCache: "none",
@@ -172,6 +198,9 @@ const conduit: Profile = {
   name: "conduit",
   versions: ["r0.6.0", ...upTo(12)],
   unstableFeatures: { "org.matrix.e2e_cross_signing": true },
+  omitsEmpty: false,
+  filteredState: "shown",
+  redactUnknown: { status: 400, errcode: "M_NOT_FOUND" },
   heroesInState: false,
   checksMessages: false,
   verifiesCrossSigning: false,

@@ -88,25 +88,28 @@ const lazyMembers = (request: SyncRequest, room: Room, timeline: Timeline): Stor
   return fresh;
 };
 
-/** State that the timeline does not tell: of the gap, of before an initial sync, or of events that the timeline filter dropped. */
+const followsWithoutHole = (room: Room, timeline: Timeline, since: number): boolean => {
+  const first = room.events.findIndex((event) => event.position > since);
+  return !timeline.limited && timeline.events.every((event, index) => room.events[first + index] === event);
+};
+
+/**
+ * State that the timeline does not tell: of the gap or of before an initial sync, and, on some servers, of events that the timeline's filter
+ * dropped. Without a gap and without such events there is none.
+ */
 const stateOfRoom = (request: SyncRequest, room: Room, timeline: Timeline, since: number): StoredEvent[] => {
+  const { filter, world } = request;
   const inTimeline = new Set(timeline.events);
-  const end =
-    timeline.events.length === 0 ? request.world.position + 1 : (timeline.events.at(-1)?.position ?? 0);
   const before = [...stateBefore(room, timeline.start).values()].filter((event) => event.position > since);
-  const dropped = room.stateEvents.filter(
-    (event) => event.position >= timeline.start && event.position <= Math.max(end, request.world.position),
-  );
+  const isLost = world.profile.filteredState !== "shown" && followsWithoutHole(room, timeline, since);
+  const dropped = isLost ? [] : room.stateEvents.filter(({ position }) => position >= timeline.start);
   const latest = new Map<string, StoredEvent>();
-  for (const event of [...before, ...dropped]) {
-    if (!inTimeline.has(event)) latest.set(`${event.type}\0${event.stateKey}`, event);
-  }
-  const isLazy = request.filter.state.lazyLoadMembers;
-  const plain = [...latest.values()].filter((event) => !isLazy || !isMember(event) || event.position > since);
-  const kept = isLazy && since === 0 ? plain.filter((event) => !isMember(event)) : plain;
+  for (const event of [...before, ...dropped]) latest.set(`${event.type}\0${event.stateKey}`, event);
+  const isLazy = filter.state.lazyLoadMembers;
+  const plain = [...latest.values()].filter((event) => !isLazy || !isMember(event) || since > 0);
   const members = isLazy ? lazyMembers(request, room, timeline) : [];
-  return [...new Set([...kept, ...members])].filter(
-    (event) => request.filter.state.accepts(event) && !inTimeline.has(event),
+  return [...new Set([...plain, ...members])].filter(
+    (event) => filter.state.accepts(event) && !inTimeline.has(event),
   );
 };
 

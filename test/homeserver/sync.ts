@@ -84,27 +84,22 @@ export const answerSync = (request: SyncRequest, token: StreamToken | null): Syn
     device_lists: hasLists ? { changed: lists.changed, left: lists.left } : { changed: [], left: [] },
   };
   const next_batch = encodeToken({ position: world.position, toDevice: toDevice.until });
-  const counts = keyCountsOf(world, device);
-  if (!world.profile.omitsEmpty) return { isEmpty, body: { next_batch, ...sections, ...counts } };
-  return {
-    isEmpty,
-    body: { next_batch, ...withoutEmpty(sections), ...withoutEmpty(sparse(counts, request.since)) },
-  };
+  const shown = world.profile.omitsEmpty ? withoutEmpty(sections) : sections;
+  const counts = keyCountsOf(world, device, request.since === 0);
+  return { isEmpty, body: { next_batch, ...shown, ...counts } };
 };
 
 const holdsNothing = (value: Json): boolean =>
   value !== null && typeof value === "object" && Object.values(value).every(holdsNothing);
 
+const isBundle = (key: string): boolean => key === "rooms" || key === "device_lists";
+
 const withoutEmpty = (sections: JsonObject): JsonObject =>
   Object.fromEntries(
     Object.entries(sections)
-      .filter(([key, value]) => key === "device_unused_fallback_key_types" || !holdsNothing(value))
-      .map(([key, value]) => [key, key === "rooms" && isObject(value) ? withoutEmpty(value) : value]),
+      .filter(([, value]) => !holdsNothing(value))
+      .map(([key, value]) => [key, isBundle(key) && isObject(value) ? withoutEmpty(value) : value]),
   );
-
-/** An initial sync of such a server says nothing of one-time keys: absent is not zero there. */
-const sparse = (counts: JsonObject, since: number): JsonObject =>
-  since > 0 ? counts : { ...counts, device_one_time_keys_count: {} };
 
 /** To-device messages are gone once the next token is used. */
 export const acknowledge = (device: Device, token: StreamToken): void => {

@@ -115,7 +115,8 @@ const PAGES_MAX = 10_000;
 
 /** Every event of a room that `token` may see, oldest first, by paging /messages to the end. Throws on any answer but 200. */
 export const readRoom = async (url: string, token: string, roomId: string): Promise<ReadEvent[]> => {
-  const events: ReadEvent[] = [];
+  // By event ID: Dendrite shows the first event of a room twice.
+  const events = new Map<string, ReadEvent>();
   let from: string | null = null;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const query: Record<string, string | number> = {
@@ -129,9 +130,10 @@ export const readRoom = async (url: string, token: string, roomId: string): Prom
     });
     if (answer.status !== 200)
       throw new Error(`readRoom: expected 200, got ${answer.status} ${answer.text.slice(0, 200)}`);
-    events.push(...(list(answer.json, "chunk") as unknown as ReadEvent[])); // the API promises room events
+    for (const event of list(answer.json, "chunk") as unknown as ReadEvent[])
+      events.set(event.event_id, event); // the API promises room events
     const end = text(answer.json, "end");
-    if (end === "" || end === from) return events.reverse();
+    if (end === "" || end === from) return [...events.values()].reverse();
     from = end;
   }
   throw new Error(`readRoom: more than ${PAGES_MAX} pages`);

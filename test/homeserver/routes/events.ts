@@ -3,7 +3,7 @@
 import { once, param, type Route, type SignedCall, signed } from "../call.ts";
 import { scheduleDelayed } from "../delayed.ts";
 import { holdsFloat, type JsonObject, stringAt, unsafeInteger } from "../json.ts";
-import { badRequest, notFound, type Reply, reply } from "../refusal.ts";
+import { badRequest, notFound, Refusal, type Reply, reply } from "../refusal.ts";
 import { type Circumstances, joinedRoom, knownRoom, submit } from "../rooms.ts";
 import { viewOf } from "../views.ts";
 import { announce, nextPosition, type Room, stateKeyOf } from "../world.ts";
@@ -113,20 +113,22 @@ const redact = (call: SignedCall): JsonObject => {
   const act = (): JsonObject => {
     const room = joinedRoom(call.world, param(call, "roomId"), call.user.userId);
     call.limiter.spend("message", call.user.userId, call.user);
-    const target = room.events.find((event) => event.eventId === param(call, "eventId"));
-    if (target === undefined) throw notFound("Could not find the event to redact");
+    const redacts = param(call, "eventId");
+    const isKnown = room.events.some((event) => event.eventId === redacts);
+    const refusal = isKnown ? null : call.world.profile.redactUnknown;
+    if (refusal !== null) throw new Refusal(refusal.status, refusal.errcode, "unknown event ID");
     const reason = stringAt(call.body(), "reason");
     const isOld = room.version === "10";
     const content: JsonObject = {
       ...(reason === null ? {} : { reason }),
-      ...(isOld ? {} : { redacts: target.eventId }),
+      ...(isOld ? {} : { redacts }),
     };
     const draft = {
       type: "m.room.redaction",
       sender: call.user.userId,
       stateKey: null,
       content,
-      redacts: target.eventId,
+      redacts,
     };
     return { event_id: submit(call.world, room, draft, circumstances(call, transactionId)).eventId };
   };

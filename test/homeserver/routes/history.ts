@@ -41,25 +41,51 @@ interface Page {
   readonly next: number | null;
 }
 
-const pageOf = (call: SignedCall, room: Room, isBackwards: boolean): Page => {
-  const filter = eventFilter(inlineFilter(call.query.get("filter")) ?? {}, true);
-  const from = positionOf(call, "from", isBackwards ? call.world.position : 0);
-  const to = positionOf(call, "to", isBackwards ? 0 : call.world.position);
-  const inRange = room.events.filter(({ position }) =>
-    isBackwards ? position <= from && position > to : position > from && position <= to,
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly backwards: boolean;
+}
+
+const within = ({ from, to, backwards }: Range, { position }: StoredEvent): boolean =>
+  backwards ? position <= from && position > to : position > from && position <= to;
+
+/** All that the user may see and wants of a range, in the order asked for. */
+const found = (call: SignedCall, room: Room, range: Range): StoredEvent[] => {
+  const filter = eventFilter(
+    inlineFilter(call.query.get("filter")) ?? {},
+    call.world.profile.filterWildcards,
   );
-  const ordered = isBackwards ? inRange.reverse() : inRange;
-  const visible = ordered.filter(
-    (event) => isVisible(room, call.user.userId, event) && filter.accepts(event),
+  const events = room.events.filter(
+    (event) => within(range, event) && isVisible(room, call.user.userId, event) && filter.accepts(event),
   );
-  const events = visible.slice(0, limitOf(call));
-  const last = events.at(-1);
-  const isWhole = events.length === visible.length;
-  if (last === undefined || (isWhole && call.world.profile.messagesEnd === "with-last"))
-    return { events, next: null };
-  return { events, next: isBackwards ? last.position - 1 : last.position };
+  return range.backwards ? events.reverse() : events;
 };
 
+const nextOf = (call: SignedCall, room: Room, range: Range, last: StoredEvent): number | null => {
+  if (!range.backwards) return last.position;
+  if (call.world.profile.messagesEnd === "empty") return last.position - 1;
+  const first = room.events[0]?.position ?? 0;
+  const next = Math.max(first, last.position - 1);
+  return next === range.from ? null : next;
+};
+
+const pageOf = (call: SignedCall, room: Room, backwards: boolean): Page => {
+  const range: Range = {
+    from: positionOf(call, "from", backwards ? call.world.position : 0),
+    to: positionOf(call, "to", backwards ? 0 : call.world.position),
+    backwards,
+  };
+  const overshoots = call.world.profile.messagesEnd === "overshoots" && backwards;
+  const inRange = found(call, room, range);
+  const beyond =
+    overshoots && inRange.length === 0 ? found(call, room, { ...range, to: 0 }).slice(0, 1) : inRange;
+  const events = beyond.slice(0, limitOf(call));
+  const last = events.at(-1);
+  return { events, next: last === undefined ? null : nextOf(call, room, range, last) };
+};
+
+/** The direction asked for, or the default of the server, or a refusal. */
 const isBackwards = (call: SignedCall): boolean => {
   const direction = call.query.get("dir") ?? call.world.profile.directionDefault;
   if (direction !== "b" && direction !== "f")
@@ -84,6 +110,8 @@ const messages = (call: SignedCall): JsonObject | Reply => {
   const room = knownRoom(call.world, param(call, "roomId"), call.user.userId);
   if (isTooSoonAfterLeave(call, room)) return reply(500, null);
   const backwards = isBackwards(call);
+  const needsFrom = call.world.profile.messagesEnd === "overshoots" && !backwards;
+  if (needsFrom && !call.query.has("from")) throw badRequest("M_INVALID_PARAM", "Invalid from parameter");
   const { events, next } = pageOf(call, room, backwards);
   const start = call.query.get("from") ?? positionToken(backwards ? call.world.position : 0);
   return {

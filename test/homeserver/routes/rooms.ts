@@ -45,10 +45,23 @@ const join = (call: SignedCall): JsonObject => {
   return { room_id: room.roomId };
 };
 
+/** Out already: by another's hand a refusal, by one's own whatever the profile's server says. */
+const refuseLeaving = (call: SignedCall, room: Room): void => {
+  const { userId } = call.user;
+  const isOwn = stateOf(room, "m.room.member", userId)?.sender === userId;
+  const refusal = isOwn ? call.world.profile.leaveAgain : { status: 403, errcode: "M_FORBIDDEN" };
+  if (refusal !== null)
+    throw new Refusal(refusal.status, refusal.errcode, `${userId} not in room ${room.roomId}`);
+};
+
 const leave = (call: SignedCall): JsonObject => {
   const room = call.world.rooms.get(param(call, "roomId"));
   if (room === undefined) throw notFound("Not a known room");
-  if (membershipOf(room, call.user.userId) !== "leave") change(call, room, call.user.userId, "leave");
+  if (["leave", "ban"].includes(membershipOf(room, call.user.userId))) {
+    refuseLeaving(call, room);
+    return {};
+  }
+  change(call, room, call.user.userId, "leave");
   return {};
 };
 

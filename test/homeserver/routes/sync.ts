@@ -80,16 +80,13 @@ const change = (call: SignedCall, timeoutMs: number): Promise<"changed" | "over"
   });
 
 /** What a server answers that was woken but says nothing yet: the same position, nothing in it. */
-const emptyAnswer = (poll: Poll, answer: SyncAnswer): SyncAnswer => ({
-  isEmpty: true,
-  body: {
-    ...answer.body,
-    next_batch: encodeToken(poll.token ?? { position: 0, toDevice: 0 }),
-    rooms: { join: {}, invite: {}, leave: {}, knock: {} },
-    to_device: { events: [] },
-    account_data: { events: [] },
-  },
-});
+const emptyAnswer = (poll: Poll, answer: SyncAnswer): SyncAnswer => {
+  const { rooms: _, to_device: __, account_data: ___, device_lists: ____, ...rest } = answer.body;
+  return {
+    isEmpty: true,
+    body: { ...rest, next_batch: encodeToken(poll.token ?? { position: 0, toDevice: 0 }) },
+  };
+};
 
 /** Logged out meanwhile, on a server that lets the poll run on: it hears nothing more. */
 const hasEnded = (call: SignedCall): boolean => !call.world.sessions.has(call.session.accessToken);
