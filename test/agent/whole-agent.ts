@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { type Agent, MIGRATIONS, startAgent } from "#agent/agent.ts";
 import { parseConfig } from "#agent/config/config.ts";
 import type { KindLoader } from "#agent/ingest/registry.ts";

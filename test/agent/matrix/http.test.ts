@@ -1,4 +1,5 @@
 // One exchange: what comes back, what ends it, and that each failure below Matrix is one clear line.
+import { getEventListeners } from "node:events";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { createHttp, type HttpRequest } from "#agent/matrix/http.ts";
@@ -142,12 +143,27 @@ describe("an exchange is ended", () => {
     expect(error.message).toContain("no answer in time");
   });
 
-  it("when a body stands still", async () => {
+  it.each(["", "{"])("when a body stands still after %j", async (begin) => {
     const url = await plainServer((_request, response) => {
-      response.writeHead(200, { "content-length": 100 }).write("{");
+      response.writeHead(200, { "content-length": 100 });
+      response.flushHeaders();
+      if (begin !== "") response.write(begin);
     });
-    const error = await failureOf(testHttp({ hurry: 1000 }).exchange(get(url)));
-    expect(error.kind).toBe("network");
+    const error = await failureOf(testHttp({ hurry: 1000 }).exchange(get(url, { timeoutMs: 1e9 })));
+    expect(error).toMatchObject({ kind: "network", inDoubt: true });
+  });
+
+  it("and leaves nothing behind on the signals", async () => {
+    const url = await plainServer((_request, response) => response.end("{}"));
+    const stop = new AbortController();
+    const own = new AbortController();
+    const http = createHttp({ timers: testRuntime().timers, signal: stop.signal });
+    await http.exchange(get(url, { signal: own.signal }));
+    const before = getEventListeners(stop.signal, "abort").length;
+    for (let n = 0; n < 5; n += 1) await http.exchange(get(url, { signal: own.signal }));
+    expect(getEventListeners(stop.signal, "abort").length).toBe(before);
+    expect(getEventListeners(own.signal, "abort")).toEqual([]);
+    stop.abort();
   });
 });
 

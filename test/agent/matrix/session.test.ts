@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { readSession } from "#agent/matrix/session-table.ts";
 import type { Store } from "#agent/store/store.ts";
 import {
+  eventually,
   failureOf,
   homeserver,
   openRig,
@@ -101,13 +102,15 @@ const onSynapse = async () => {
   return { server, user, rig, whoami: () => rig.client.whoami() };
 };
 
-/** Knows one user with the token "old"; loses its first answer to a refresh. */
-const refreshingServer = async () => {
+/** Knows one user with the token "old"; loses its first answers to a refresh; can hold back the 401s of the old token. */
+const refreshingServer = async ({ loses = 1 } = {}) => {
   const sent: string[] = [];
   let expired = false;
+  let holding = false;
+  const held: (() => void)[] = [];
   const answerTo = (path: string, token: string): string | null => {
     if (path.endsWith("/refresh"))
-      return sent.length === 1 ? null : '{"access_token":"new","refresh_token":"second"}';
+      return sent.length <= loses ? null : '{"access_token":"new","refresh_token":"second"}';
     if (expired && token === "Bearer old") return '{"errcode":"M_UNKNOWN_TOKEN","soft_logout":true}';
     return '{"user_id":"@a:b","device_id":"D","versions":["v1.1"]}';
   };
@@ -117,14 +120,27 @@ const refreshingServer = async () => {
     request.on("end", () => {
       if (chunks.length > 0) sent.push(Buffer.concat(chunks).toString());
       const answer = answerTo(request.url ?? "", request.headers.authorization ?? "");
+      const refused = answer?.includes("errcode") === true;
+      const give = (): unknown => response.writeHead(refused ? 401 : 200).end(answer);
       if (answer === null) request.socket.destroy();
-      else response.writeHead(answer.includes("errcode") ? 401 : 200).end(answer);
+      else if (refused && holding) held.push(give);
+      else give();
     });
   });
+  const holdRefusals = () => {
+    holding = true;
+    return {
+      count: () => held.length,
+      onlyThose: () => {
+        holding = false;
+      },
+      release: () => held.forEach((give) => void give()),
+    };
+  };
   const expire = (): void => {
     expired = true;
   };
-  return { url, sent, expire };
+  return { url, sent, expire, holdRefusals };
 };
 
 describe("refresh tokens", () => {
@@ -192,6 +208,22 @@ describe("refresh tokens", () => {
     expect((await client.whoami()).userId).toBe("@a:b");
     expect(sent).toEqual(['{"refresh_token":"first"}', '{"refresh_token":"first"}']);
     expect(tokensIn(store)).toMatchObject({ accessToken: "new", refreshToken: "second" });
+  });
+
+  it("are not used again for a request that was refused with the token before", async () => {
+    const { url, sent, expire, holdRefusals } = await refreshingServer({ loses: 0 });
+    const credentials = { kind: "access-token", accessToken: "old", refreshToken: "first" } as const;
+    const user = { userId: "@a:b", deviceId: "D", accessToken: "old", password: "" };
+    const { client } = await openRig(url, user, { credentials });
+    expire();
+    const held = holdRefusals();
+    const late = client.whoami();
+    await eventually(() => held.count() === 1);
+    held.onlyThose();
+    await client.whoami();
+    held.release();
+    expect((await late).userId).toBe("@a:b");
+    expect(sent).toEqual(['{"refresh_token":"first"}']);
   });
 
   it("that are refused lead to a login with the same device", async () => {

@@ -95,6 +95,31 @@ describe.each(PROFILES)("on %s", (profile) => {
     await running.end();
   });
 
+  it("fetches nothing from before what it knew when its position is not known", async () => {
+    const pair = await pairInARoom({ profile });
+    const history = pair.sayMany(400);
+    const store = await afterFirstSync(pair);
+    const before = receivedIn(store).length;
+    const missed = pair.sayMany(80);
+    await damage(store, "next_batch", "garbage");
+    const running = runSync(await openRig(pair.server.url, pair.device, { store }));
+    await running.until(arrived(running, missed.at(-1) ?? ""));
+    expect(running.received().length).toBe(before + missed.length);
+    expect(countsOf(running.received(), history.slice(0, 300))).toEqual(history.slice(0, 300).map(() => 0));
+    await running.end();
+  });
+
+  it("marks as a gap what comes among events that it knew already", async () => {
+    const pair = await pairInARoom({ profile });
+    const store = await afterFirstSync(pair);
+    const missed = pair.sayMany(3);
+    await damage(store, "next_batch", "garbage");
+    const running = runSync(await openRig(pair.server.url, pair.device, { store }));
+    await running.until(arrived(running, missed.at(-1) ?? ""));
+    expect(missed.map((eventId) => provenanceOf(running, eventId))).toEqual([["gap"], ["gap"], ["gap"]]);
+    await running.end();
+  });
+
   it("gets along with a server that has forgotten the filter", async () => {
     const pair = await pairInARoom({ profile });
     const store = await afterFirstSync(pair);
@@ -175,6 +200,17 @@ describe("the loop", () => {
     running.sync.poke();
     await running.until(arrived(running, said));
     expect(performance.now() - began).toBeLessThan(1000);
+    await running.end();
+  });
+
+  it("lets go of idle connections when the network came back: they may lead nowhere", async () => {
+    const { rig } = await pairInARoom();
+    let dropped = 0;
+    const http = { ...rig.http, dropIdle: () => void (dropped += 1) };
+    const running = runSync({ ...rig, http });
+    await running.until(() => running.batches.length > 0);
+    running.sync.poke();
+    expect(dropped).toBe(1);
     await running.end();
   });
 
