@@ -10,8 +10,9 @@ import { ADVANCE_MAX, MESSAGE_INDEX_MAX } from "./limits.ts";
 
 export const RATCHET_BYTES = 128;
 const PART_BYTES = 32;
-const PARTS = 4;
-const SEEDS: readonly Uint8Array[] = Array.from({ length: PARTS }, (_, part) => Uint8Array.of(part));
+/** After how many messages each part changes. */
+const UNITS = [2 ** 24, 2 ** 16, 2 ** 8, 1] as const;
+const LAST_PART: number = UNITS.length - 1;
 
 /** `bytes` (128) are the message secret of message `index`. */
 export interface MegolmRatchet {
@@ -34,12 +35,12 @@ export function advanceRatchet(
 ): MegolmRatchet {
   requireReachable(ratchet.index, index);
   const bytes = new Uint8Array(ratchet.bytes);
-  for (let part = 0, at = ratchet.index; part < PARTS; part += 1) {
-    const unit = 2 ** (8 * (PARTS - 1 - part));
+  let at = ratchet.index;
+  for (const [part, unit] of UNITS.entries()) {
     const steps = Math.floor(index / unit) - Math.floor(at / unit);
     if (steps === 0) continue;
     for (let step = 1; step < steps; step += 1) remake(provider, bytes, part, part);
-    for (let target = PARTS - 1; target >= part; target -= 1) remake(provider, bytes, part, target);
+    for (let target = LAST_PART; target >= part; target -= 1) remake(provider, bytes, part, target);
     at = index - (index % unit);
   }
   return { bytes, index };
@@ -66,9 +67,8 @@ function requireReachable(from: number, to: number): void {
 
 /** R(target) = HMAC(R(source), target), in place. */
 function remake(provider: CryptoProvider, bytes: Uint8Array, source: number, target: number): void {
-  const seed = SEEDS[target] ?? Uint8Array.of(target);
   const key = bytes.subarray(source * PART_BYTES, (source + 1) * PART_BYTES);
-  const made = provider.hmacSha256(key, seed);
+  const made = provider.hmacSha256(key, Uint8Array.of(target));
   bytes.set(made, target * PART_BYTES);
   made.fill(0);
 }
