@@ -92,10 +92,10 @@ export const accountRows: readonly Row[] = [
       const client = await user();
       const since = text(await sync(client), "next_batch");
       const begun = performance.now();
-      const poll = client.call("GET", `${V3}/sync`, { query: { since, timeout: 4000 } });
+      const poll = client.call("GET", `${V3}/sync`, { query: { since, timeout: 2500 } });
       await new Promise((resolve) => setTimeout(resolve, 300));
       await client.call("POST", `${V3}/logout`, { body: {} });
-      return [(await poll).status, performance.now() - begun < 3500];
+      return [(await poll).status, performance.now() - begun < 2200];
     },
   ),
   row(

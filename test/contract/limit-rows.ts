@@ -38,6 +38,15 @@ export const limitRows: readonly Row[] = [
     },
   ),
   row(
+    "table, 60 calls at once: rooms created",
+    { synapse: "8 to 11", dendrite: "60 to 60", conduit: "60 to 60" },
+    async ({ which, user }) => {
+      if (which === "dendrite") return "60 to 60"; // no limit there, and sixty rooms take a while
+      const count = await burst(await user({ limited: true }), "createRoom");
+      return which === "synapse" ? between(count, 8, 11) : between(count, 60, 60);
+    },
+  ),
+  row(
     "table, 60 calls at once: /messages that pass",
     { synapse: "60 to 60", dendrite: "20 to 45", conduit: "60 to 60" },
     async ({ which, user }) => {

@@ -43,6 +43,8 @@ const newRoom = (world: World, version: string, creators: string[]): Room => {
     version,
     creators: new Set(creators),
     events: [],
+    byId: new Map(),
+    related: new Map(),
     state: new Map(),
     stateEvents: [],
     memberships: new Map(),

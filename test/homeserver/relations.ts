@@ -18,11 +18,9 @@ export const relationOf = (content: JsonObject): Relation | null => {
 
 /** Events that relate to `eventId`, oldest first; redacted ones relate no more. */
 export const relatingTo = (room: Room, eventId: string, type: string | null): StoredEvent[] =>
-  room.events.filter((event) => {
-    if (event.redactedBy !== null) return false;
-    const relation = relationOf(event.content);
-    return relation?.eventId === eventId && (type === null || relation.type === type);
-  });
+  (room.related.get(eventId) ?? []).filter(
+    (event) => event.redactedBy === null && (type === null || relationOf(event.content)?.type === type),
+  );
 
 /** The newest edit by the author of the event itself; edits by others are none. */
 export const latestEdit = (room: Room, event: StoredEvent): StoredEvent | null =>

@@ -22,8 +22,18 @@ export interface Circumstances {
   readonly ts?: number;
 }
 
+const noteRelation = (room: Room, event: StoredEvent): void => {
+  const target = relationOf(event.content)?.eventId;
+  if (target === undefined) return;
+  const known = room.related.get(target);
+  if (known === undefined) room.related.set(target, [event]);
+  else known.push(event);
+};
+
 const store = (world: World, room: Room, event: StoredEvent): void => {
   room.events.push(event);
+  room.byId.set(event.eventId, event);
+  noteRelation(room, event);
   if (event.stateKey === null) return;
   room.stateEvents.push(event);
   room.state.set(stateKeyOf(event.type, event.stateKey), event);
@@ -42,7 +52,7 @@ const noteMembership = (world: World, room: Room, event: StoredEvent): void => {
 };
 
 const redact = (room: Room, event: StoredEvent): void => {
-  const target = room.events.find((candidate) => candidate.eventId === event.redacts);
+  const target = room.byId.get(event.redacts ?? "");
   if (target !== undefined) target.redactedBy = event;
 };
 
@@ -74,7 +84,7 @@ export const append = (world: World, room: Room, draft: Draft, how: Circumstance
 const refuseDuplicateReaction = (world: World, room: Room, draft: Draft): void => {
   const relation = relationOf(draft.content);
   if (!world.profile.refusesDuplicateReaction || relation?.type !== "m.annotation") return;
-  const again = room.events.some((event) => {
+  const again = (room.related.get(relation.eventId) ?? []).some((event) => {
     const other =
       event.redactedBy === null && event.sender === draft.sender ? relationOf(event.content) : null;
     return other?.type === "m.annotation" && other.eventId === relation.eventId && other.key === relation.key;
@@ -121,7 +131,7 @@ export const knownRoom = (world: World, roomId: string, userId: string): Room =>
 };
 
 export const eventOf = (room: Room, eventId: string): StoredEvent => {
-  const event = room.events.find((candidate) => candidate.eventId === eventId);
+  const event = room.byId.get(eventId);
   if (event === undefined) throw notFound(`Could not find event ${eventId}`);
   return event;
 };

@@ -136,7 +136,7 @@ const checkPowerLevels = (room: Room, draft: Draft): void => {
 };
 
 const checkRedaction = (room: Room, draft: Draft): void => {
-  const target = room.events.find((event) => event.eventId === draft.redacts);
+  const target = room.byId.get(draft.redacts ?? "");
   if (target?.sender === draft.sender) return;
   if (powerOf(room, draft.sender) < actionPower(room, "redact")) {
     throw forbidden("You don't have permission to redact events");

@@ -34,6 +34,9 @@ export interface Room {
   readonly version: string;
   readonly creators: ReadonlySet<string>;
   readonly events: StoredEvent[];
+  readonly byId: Map<string, StoredEvent>;
+  /** Events by what they relate to, oldest first. */
+  readonly related: Map<string, StoredEvent[]>;
   readonly state: Map<string, StoredEvent>;
   readonly stateEvents: StoredEvent[];
   /** Membership events per user, oldest first. */

@@ -114,7 +114,7 @@ const redact = (call: SignedCall): JsonObject => {
     const room = joinedRoom(call.world, param(call, "roomId"), call.user.userId);
     call.limiter.spend("message", call.user.userId, call.user);
     const redacts = param(call, "eventId");
-    const isKnown = room.events.some((event) => event.eventId === redacts);
+    const isKnown = room.byId.has(redacts);
     const refusal = isKnown ? null : call.world.profile.redactUnknown;
     if (refusal !== null) throw new Refusal(refusal.status, refusal.errcode, "unknown event ID");
     const reason = stringAt(call.body(), "reason");
