@@ -42,7 +42,7 @@ const step = (node: unknown, key: PathStep): unknown => {
   if (typeof key === "number") return Array.isArray(node) ? node.at(key) : undefined;
   if (Array.isArray(node)) return undefined;
   // Own keys only: a path such as `constructor` must not reach what every object has.
-  return Object.hasOwn(node, key) ? Object.getOwnPropertyDescriptor(node, key)?.value : undefined;
+  return Object.getOwnPropertyDescriptor(node, key)?.value;
 };
 
 /** The value at a path, or undefined when there is none. */

@@ -21,18 +21,8 @@ describe("a path into a message (RFC 9535, singular paths)", () => {
   });
 
   it("finds nothing where there is nothing", () => {
-    for (const path of [
-      "nope",
-      "battery.cells[9]",
-      "none.x",
-      "battery[0]",
-      "list.v",
-      "battery.cells.length",
-    ]) {
-      expect(path === "battery.cells.length" ? 2 : read(path)).toBe(
-        path === "battery.cells.length" ? 2 : undefined,
-      );
-    }
+    for (const path of ["nope", "battery.cells[9]", "none.x", "battery[0]", "list.v", "battery.cells.length"])
+      expect(read(path), path).toBeUndefined();
   });
 
   it("does not reach what every object inherits", () => {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -26,6 +26,10 @@ const PI: Readonly<Record<string, string>> = {
     "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    lo:  1000 1 0 0 0 0 0 0 1000 1 0 0 0 0 0 0\n  eth0: 123456 10 0 0 0 0 0 0 654321 20 0 0 0 0 0 0\n",
   "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
   "sys/class/thermal/thermal_zone0/temp": "48312\n",
+  "sys/class/thermal/thermal_zone1/type": "acpitz\n",
+  "sys/class/thermal/thermal_zone1/temp": "30000\n",
+  "sys/class/thermal/thermal_zone2/type": "acpitz\n",
+  "sys/class/thermal/thermal_zone2/temp": "31000\n",
   "sys/class/thermal/cooling_device0/type": "gpio-fan\n",
   "sys/class/hwmon/hwmon0/name": "nvme\n",
   "sys/class/hwmon/hwmon0/temp1_input": "51850\n",
@@ -109,6 +113,8 @@ describe("the driver system", () => {
       "system/uptime": "93784.52 s",
       "system/temperature": "51.85 Cel",
       "system/temperature/cpu-thermal": "48.312 Cel",
+      "system/temperature/acpitz": "30 Cel",
+      "system/temperature/acpitz_2": "31 Cel",
       "system/temperature/nvme/Composite": "51.85 Cel",
       "system/network/eth0/received": "123456 B",
       "system/network/eth0/sent": "654321 B",
@@ -126,6 +132,13 @@ describe("the driver system", () => {
       writeFile(join(root, "proc/stat"), "cpu  1030 0 520 8040 400 0 110 0 0 0\n"),
     );
     expect(valuesOf(harness)["system/cpu"]).toBe("60 %");
+  });
+
+  it("counts a disk as df does", async () => {
+    const { blocks, bfree, bavail } = await statfs("/");
+    const percent = ((blocks - bfree) / (blocks - bfree + bavail)) * 100;
+    const shown = String(valuesOf(await sampled(PI, 1))["system/disk"]);
+    expect(Math.abs(Number(shown.replace(" %", "")) - percent)).toBeLessThan(1);
   });
 
   it("leaves out what the machine does not have", async () => {
