@@ -3,7 +3,7 @@
 import { pathOf } from "./call.ts";
 import { parseRoomEvents } from "./events.ts";
 import { asList, asString, field } from "./json.ts";
-import { GAP_BYTES_MAX, GAP_EVENTS_MAX, GAP_PAGE_EVENTS } from "./limits.ts";
+import { GAP_BYTES_MAX, GAP_EVENTS_MAX, GAP_PAGE_EVENTS, GAP_PAGES_MAX } from "./limits.ts";
 import { type JsonObject, type MatrixClient, MatrixError, type RoomEvent } from "./types.ts";
 
 export interface Gap {
@@ -58,27 +58,32 @@ const fetchPage = async (context: GapContext, gap: Gap, from: string): Promise<P
   };
 };
 
-// Servers end a gap in three ways: no `end` beside the last events, an empty page, or an `end` that stands still.
-const isLast = (page: Page, from: string): boolean =>
-  page.end === null || page.end === from || page.events.length === 0;
+// Servers end a gap in two ways: no `end`, or one that stands still. An empty page is not the last where a filter left its events out.
+const isLast = (page: Page, from: string): boolean => page.end === null || page.end === from;
+
+// Without a position: what is older than everything known on the page with the first known event is history, not part of the gap.
+const withoutHistory = (page: Page, seen: (eventId: string) => boolean): readonly RoomEvent[] =>
+  page.events.slice(0, page.events.findLastIndex((event) => seen(event.eventId)) + 1);
 
 // A server that ignores `to` would lead back to the beginning of the room.
-const reachedTheKnown = (page: Page, gap: Gap, seen: (eventId: string) => boolean): boolean =>
-  gap.to === null
-    ? page.events.some((event) => seen(event.eventId))
-    : page.events.every((event) => seen(event.eventId));
+const allKnown = (page: Page, seen: (eventId: string) => boolean): boolean =>
+  page.events.length > 0 && page.events.every((event) => seen(event.eventId));
 
 const fill = async (context: GapContext, gap: Gap): Promise<Filled> => {
   const newestFirst: RoomEvent[] = [];
   let from = gap.from;
   let bytes = 0;
+  let pages = 0;
   const result = (truncated: boolean): Filled => ({ events: newestFirst.toReversed(), truncated });
   try {
-    while (newestFirst.length < GAP_EVENTS_MAX && bytes < GAP_BYTES_MAX) {
+    while (newestFirst.length < GAP_EVENTS_MAX && bytes < GAP_BYTES_MAX && pages < GAP_PAGES_MAX) {
       const page = await fetchPage(context, gap, from);
-      newestFirst.push(...page.events);
+      const upToTheKnown = gap.to === null ? withoutHistory(page, context.seen) : [];
+      newestFirst.push(...(upToTheKnown.length > 0 ? upToTheKnown : page.events));
       bytes += page.bytes;
-      if (isLast(page, from) || reachedTheKnown(page, gap, context.seen)) return result(false);
+      pages += 1;
+      const done = upToTheKnown.length > 0 || isLast(page, from) || allKnown(page, context.seen);
+      if (done) return result(false);
       from = page.end ?? from;
     }
     return result(true);

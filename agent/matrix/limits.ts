@@ -60,6 +60,8 @@ export const TIMELINE_LIMIT: number = 50;
 export const GAP_PAGE_EVENTS: number = 100;
 /** Events fetched for one gap: a day of a busy room; older ones are given up and said to be. */
 export const GAP_EVENTS_MAX: number = 2_000;
+/** Pages asked for one gap: with a filter, pages may be empty and still not the last. */
+export const GAP_PAGES_MAX: number = 60;
 /** Bytes fetched for one gap, as JSON: 2,000 events of 64 kB would not fit a small board. */
 export const GAP_BYTES_MAX: number = 8 * 1024 * 1024;
 /** Tries of a gap that the server answers with 5xx before it is given up (Dendrite: 500 after leaving). */

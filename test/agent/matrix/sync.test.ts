@@ -206,8 +206,10 @@ describe("the loop", () => {
   it("lets go of idle connections when the network came back: they may lead nowhere", async () => {
     const { rig } = await pairInARoom();
     let dropped = 0;
-    const http = { ...rig.http, dropIdle: () => void (dropped += 1) };
-    const running = runSync({ ...rig, http });
+    const dropIdle = (): void => {
+      dropped += 1;
+    };
+    const running = runSync({ ...rig, http: { ...rig.http, dropIdle } });
     await running.until(() => running.batches.length > 0);
     running.sync.poke();
     expect(dropped).toBe(1);
