@@ -74,13 +74,19 @@ function decryptAhead(
   message: DecodedMessage,
 ): ChainDecryption {
   let chain = receiver.chain;
+  // The chain's own key stays until the message is authentic; those between it and the message are wiped as soon as they have served.
+  const advance = (): ChainKey => {
+    const next = nextChainKey(provider, chain);
+    if (chain !== receiver.chain) chain.key.fill(0);
+    return next;
+  };
   const skipped: SkippedKey[] = [];
   while (chain.index < message.index) {
     // Keys that would be dropped again at once are not made.
     if (message.index - chain.index <= SKIPPED_KEYS_PER_CHAIN_MAX) {
       skipped.push({ index: chain.index, key: messageKey(provider, chain) });
     }
-    chain = nextChainKey(provider, chain);
+    chain = advance();
   }
   const key = messageKey(provider, chain);
   const plaintext = open(provider, key, message);
@@ -88,7 +94,7 @@ function decryptAhead(
   return {
     chain: {
       ratchetKey: receiver.ratchetKey,
-      chain: nextChainKey(provider, chain),
+      chain: advance(),
       skipped: [...receiver.skipped, ...skipped].slice(-SKIPPED_KEYS_PER_CHAIN_MAX),
     },
     plaintext,

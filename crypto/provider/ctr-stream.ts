@@ -8,8 +8,8 @@ type AesCtr = (key: Uint8Array, iv: Uint8Array, data: Uint8Array) => Uint8Array;
 export function ctrStream(aesCtr: AesCtr, key: Uint8Array, iv: Uint8Array): AesCtrStream {
   requireLength(key, KEY_BYTES, "AES-256 key");
   requireLength(iv, AES_BLOCK_BYTES, "AES IV");
-  const ownKey = key.slice();
-  const counter = iv.slice();
+  const ownKey = new Uint8Array(key);
+  const counter = new Uint8Array(iv);
   let within = 0;
   return Object.freeze({
     update: (piece: Uint8Array): Uint8Array => {
