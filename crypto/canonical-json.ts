@@ -82,7 +82,8 @@ function writeString(text: string, place: Place): string {
 
 function writeInteger(value: number, place: Place): string {
   if (!Number.isSafeInteger(value)) throw fault("an integer of at most 53 bits", String(value), place);
-  return String(value === 0 ? 0 : value);
+  // String(-0) is "0", as the specification wants it.
+  return String(value);
 }
 
 function writeArray(items: readonly unknown[], place: Place): string {

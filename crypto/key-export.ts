@@ -108,11 +108,10 @@ function unwrap(file: string): Uint8Array {
     );
   }
   const text = file.trim();
-  const between = text.length - FOOTER.length;
-  if (!text.startsWith(HEADER) || !text.endsWith(FOOTER) || between < HEADER.length) {
+  if (!text.startsWith(HEADER) || !text.endsWith(FOOTER)) {
     throw new CryptoError("FORMAT", `key file: expected the lines "${HEADER}" and "${FOOTER}" around it`);
   }
-  return decodeBase64(text.slice(HEADER.length, between).replace(/\s+/g, ""));
+  return decodeBase64(text.slice(HEADER.length, -FOOTER.length).replace(/\s+/g, ""));
 }
 
 function seal(

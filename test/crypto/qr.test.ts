@@ -46,6 +46,15 @@ describe("QR code data", () => {
     },
   );
 
+  it("reads a view's own bytes, wherever in a buffer they lie", () => {
+    const whole = specified(0, "$ABCD");
+    const inside = Uint8Array.of(...new Uint8Array(100).fill(0xff), ...whole, 0xff).subarray(
+      100,
+      100 + whole.length,
+    );
+    expect(parseQrVerification(inside)).toEqual(CODES[0]);
+  });
+
   it("gives back any flow ID and secret", () => {
     const flowId = fc.string({ unit: "grapheme", minLength: 1 });
     fc.assert(
