@@ -4,16 +4,16 @@
 //   agent ==pipe==> sh (output guard) --> gpioset ... relay=1      end of the pipe: gpioset ends, gpioset ... relay=<safe> begins, and stays
 //   agent ==pipe==> sh (watch guard)  --> gpiomon ...              end of the pipe: gpiomon ends, the shell too
 //
-// Nothing here needs more than a POSIX shell (dash, busybox). An output guard that has outlived its agent is found by the next one in /proc, by its
-// command line, and told to let go (SIGTERM) before the line is taken over.
+// Nothing here needs more than a POSIX shell (dash, busybox). An output guard that was left (its agent died, or stopped the driver) is found by the next
+// driver in /proc, by its command line and by its standard input, which is then /dev/null; it is told to let go (SIGTERM) before the line is taken over.
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Timers } from "../driver.ts";
 import { READY_POLL_MS, RELEASE_LIMIT_MS } from "./limits.ts";
 import { type GpioHost, poll, runTool } from "./tools.ts";
 
-/** Marks a guard in the process list: `sh -c <script> petrel-gpio-guard <agent's pid> <line> <safe> <hold|release> <program> ...`. */
+/** Marks a guard in the process list: `sh -c <script> petrel-gpio-guard <line> <safe> <hold|release> <program> ...`. */
 export const OUTPUT_GUARD = "petrel-gpio-guard";
 const WATCH_GUARD = "petrel-gpio-watch";
 
@@ -22,7 +22,7 @@ const WATCH_GUARD = "petrel-gpio-watch";
 const OUTPUT_SCRIPT = `
 trap '' PIPE INT HUP
 trap 'drop; exit 0' TERM
-safe=$3 after=$4; shift 4
+safe=$2 after=$3; shift 3
 child= now=
 drop() {
   if [ -n "$child" ]; then kill "$child" 2>/dev/null; wait "$child" 2>/dev/null; fi
@@ -41,7 +41,7 @@ while IFS= read -r word; do
     release) drop; exit 0 ;;
   esac
 done
-exec >/dev/null 2>&1
+exec </dev/null >/dev/null 2>&1
 [ "$now" = "$safe" ] && kill -0 "$child" || drive "$safe" "$@"
 [ "$after" = hold ] && wait "$child"
 drop
@@ -88,8 +88,6 @@ export const startWatchGuard = (program: string, args: readonly string[], writeF
   guardOf(shell(WATCH_SCRIPT, [WATCH_GUARD, "-", program, ...args], writeFd));
 
 export interface OutputGuardSettings {
-  /** The agent's own process: a guard whose parent is another one has outlived its agent. */
-  readonly owner: number;
   /** Which line it holds, for the next agent to find it. */
   readonly key: string;
   readonly safe: 0 | 1;
@@ -101,13 +99,9 @@ export interface OutputGuardSettings {
 
 /** Starts a guard that drives nothing yet. */
 export const startOutputGuard = (settings: OutputGuardSettings): Guard => {
-  const { owner, key, safe, afterStop, program, args } = settings;
+  const { key, safe, afterStop, program, args } = settings;
   return guardOf(
-    shell(
-      OUTPUT_SCRIPT,
-      [OUTPUT_GUARD, String(owner), key, String(safe), afterStop, program, ...args],
-      "pipe",
-    ),
+    shell(OUTPUT_SCRIPT, [OUTPUT_GUARD, key, String(safe), afterStop, program, ...args], "pipe"),
   );
 };
 
@@ -116,40 +110,35 @@ const commandLine = async (host: GpioHost, pid: string): Promise<string[]> => {
   return text.split("\0");
 };
 
-/** The parent's id, or null when the process is gone (a zombie is). */
-const parentOf = async (host: GpioHost, pid: string): Promise<number | null> => {
-  const stat = await readFile(join(host.processes, pid, "stat"), "utf8").catch(() => "");
-  // 1234 (sh) S 1 ...: the name may hold blanks and brackets, so what follows the last bracket counts (proc(5)).
-  const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return stat === "" || state === "Z" ? null : Number(parent);
+export const isAlive = async (host: GpioHost, pid: number): Promise<boolean> => {
+  const stat = await readFile(join(host.processes, String(pid), "stat"), "utf8").catch(() => "");
+  // 1234 (sh) S 1 ...: the name may hold blanks and brackets, so what follows the last bracket counts (proc(5)). A zombie has let go.
+  return stat !== "" && !stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
 };
 
-export const isAlive = async (host: GpioHost, pid: number): Promise<boolean> =>
-  (await parentOf(host, String(pid))) !== null;
-
-const orphanFor = async (host: GpioHost, pid: string, keys: ReadonlySet<string>): Promise<boolean> => {
+const isLeft = async (host: GpioHost, pid: string, keys: ReadonlySet<string>): Promise<boolean> => {
   const words = await commandLine(host, pid);
   const at = words.indexOf(OUTPUT_GUARD);
-  if (at < 0 || !keys.has(words[at + 2] ?? "")) return false;
-  const parent = await parentOf(host, pid);
-  return parent !== null && parent !== Number(words[at + 1]);
+  if (at < 0 || !keys.has(words[at + 1] ?? "")) return false;
+  const input = await readlink(join(host.processes, pid, "fd/0")).catch(() => "");
+  return input === "/dev/null" && (await isAlive(host, Number(pid)));
 };
 
-/** Tells guards of these lines whose agent is gone to let go, and waits until they have. Their number. */
-export const releaseOrphans = async (
+/** Tells guards of these lines that were left to let go, and waits until they have. Their number. */
+export const releaseLeft = async (
   host: GpioHost,
   keys: ReadonlySet<string>,
   timers: Timers,
 ): Promise<number> => {
   if (keys.size === 0) return 0;
   const pids = (await readdir(host.processes).catch(() => [])).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map((pid) => orphanFor(host, pid, keys)));
-  const orphans = pids.filter((_, index) => found[index] === true);
-  for (const pid of orphans) await runTool("sh", ["-c", 'kill -TERM "$1"', "sh", pid], timers);
+  const found = await Promise.all(pids.map((pid) => isLeft(host, pid, keys)));
+  const left = pids.filter((_, index) => found[index] === true);
+  for (const pid of left) await runTool("sh", ["-c", 'kill -TERM "$1"', "sh", pid], timers);
   const gone = async (): Promise<boolean> => {
-    const alive = await Promise.all(orphans.map((pid) => isAlive(host, Number(pid))));
+    const alive = await Promise.all(left.map((pid) => isAlive(host, Number(pid))));
     return !alive.includes(true);
   };
   await poll(gone, timers, { everyMs: READY_POLL_MS, limitMs: RELEASE_LIMIT_MS });
-  return orphans.length;
+  return left.length;
 };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type DriverContext, DriverError, type Timers } from "../driver.ts";
 import type { Backend, BackendEvents } from "./backend.ts";
 import { gpiogetArguments, gpiomonArguments, gpiosetArguments, type WatchSettings } from "./dialect.ts";
-import { releaseOrphans } from "./guards.ts";
+import { releaseLeft } from "./guards.ts";
 import { type Input, usableStamp, watchedEdges } from "./input.ts";
 import { CHECK_EVERY_MS, STAMP_DRIFT_MAX_MS } from "./limits.ts";
 import { findLine, type Place, placeKey } from "./lines.ts";
@@ -21,7 +21,7 @@ import {
   parseLevels,
   parseVersion,
 } from "./parse.ts";
-import { complaint, type GpioHost, ownPid, runTool, toolError } from "./tools.ts";
+import { complaint, type GpioHost, runTool, toolError } from "./tools.ts";
 
 export interface LibgpiodParts {
   readonly options: GpioOptions;
@@ -57,6 +57,9 @@ export const detectDialect = async (program: string, timers: Timers): Promise<Di
   return dialect;
 };
 
+const infoOf = (lines: readonly LineInfo[], place: Place): LineInfo | undefined =>
+  lines.find(({ chip, offset }) => chip === place.chip && offset === place.offset);
+
 /** Lines that can share one gpiomon. */
 const groupInputs = (inputs: readonly WatchedInput[]): WatchedInput[][] => {
   const groups = new Map<string, WatchedInput[]>();
@@ -75,7 +78,6 @@ export class Libgpiod implements Backend {
   #chips = new Map<string, string>();
   #cancelCheck: () => void = () => undefined;
   #closed = false;
-  #owner = 0;
 
   constructor(parts: LibgpiodParts) {
     this.#parts = parts;
@@ -90,10 +92,10 @@ export class Libgpiod implements Backend {
     const outputs = options.outputs.map((output) => ({ output, place: findLine(output, chips, lines) }));
     const watched = inputs(dialect).map((input) => this.#watched(input, dialect, chips, lines));
     await this.#identify([...outputs, ...watched].map(({ place }) => place.chip));
-    this.#owner = await ownPid(this.#timers);
     // Outputs first: a pump must not wait for a rain gauge.
-    await this.#takeOver(outputs.map(({ place }) => placeKey(place)));
-    for (const { output, place } of outputs) await this.#acquire(dialect, output, place);
+    const freed = await this.#takeOver(outputs.map(({ place }) => placeKey(place)));
+    const now = freed ? await this.#list(dialect) : lines;
+    for (const { output, place } of outputs) await this.#acquire(dialect, output, place, now);
     for (const group of groupInputs(watched)) await this.#watch(dialect, group);
     this.#check();
   }
@@ -171,30 +173,32 @@ export class Libgpiod implements Backend {
     for (const chip of new Set(chips)) this.#chips.set(chip, await this.#chipIdentity(chip));
   }
 
-  async #takeOver(keys: readonly string[]): Promise<void> {
+  async #takeOver(keys: readonly string[]): Promise<boolean> {
     const { host, context } = this.#parts;
     const mine = new Set([...this.#outputs.values()].map(({ place }) => placeKey(place)));
     const foreign = new Set(keys.filter((key) => !mine.has(key)));
-    const released = await releaseOrphans(host, foreign, this.#timers);
+    const released = await releaseLeft(host, foreign, this.#timers);
     if (released > 0)
-      context.log.info(
-        { lines: released },
-        "took over lines that an earlier agent had left at their safe values",
-      );
+      context.log.info({ lines: released }, "took over lines that were left at their safe values");
+    return released > 0;
   }
 
-  async #acquire(dialect: Dialect, output: OutputOptions, place: Place): Promise<void> {
+  async #acquire(
+    dialect: Dialect,
+    output: OutputOptions,
+    place: Place,
+    lines: readonly LineInfo[],
+  ): Promise<void> {
     if (this.#outputs.has(output.name)) return;
     const { host, events } = this.#parts;
-    const info = await this.#info(dialect, place);
-    if (info !== undefined && info.consumer !== null)
+    const holder = infoOf(lines, place)?.consumer ?? null;
+    if (holder !== null)
       throw new DriverError(
         "BUSY",
-        `${output.name}: ${placeKey(place)} is held by "${info.consumer}": stop that program`,
+        `${output.name}: ${placeKey(place)} is held by "${holder}": stop that program`,
       );
     const settings = { bias: output.bias, drive: output.drive, activeLow: output.active_low };
     const line = createLineDriver({
-      owner: this.#owner,
       key: placeKey(place),
       safe: output.safe,
       afterStop: output.after_stop,
@@ -204,7 +208,7 @@ export class Libgpiod implements Backend {
       host,
       timers: this.#timers,
       held: async () => {
-        const now = await this.#info(dialect, place);
+        const now = infoOf(await this.#list(dialect), place);
         return now?.output === true && now.consumer !== null;
       },
     });
@@ -216,11 +220,6 @@ export class Libgpiod implements Backend {
     }
     this.#outputs.set(output.name, { output, place, line, chip: this.#chips.get(place.chip) ?? "" });
     events.driven(output, output.safe);
-  }
-
-  async #info(dialect: Dialect, place: Place): Promise<LineInfo | undefined> {
-    const lines = await this.#list(dialect);
-    return lines.find(({ chip, offset }) => chip === place.chip && offset === place.offset);
   }
 
   async #watch(dialect: Dialect, group: readonly WatchedInput[]): Promise<void> {

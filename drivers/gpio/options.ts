@@ -1,5 +1,6 @@
 // The options of the gpio driver as they stand in the configuration.
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import * as z from "zod";
 import { isReadingName } from "../mapping.ts";
 import { DEBOUNCE_MAX_MS, LINES_MAX } from "./limits.ts";
 

@@ -95,9 +95,3 @@ export const poll = async (
     cancel();
   }
 };
-
-/** The id of our own process, as a child sees it. */
-export const ownPid = async (timers: Timers): Promise<number> => {
-  const { output } = await runTool("sh", ["-c", 'echo "$PPID"'], timers);
-  return Number(output.trim());
-};
