@@ -63,7 +63,9 @@ const settingsOf = (name: string, options: MqttOptions, context: DriverContext):
 
 const load = async (options: MqttOptions): Promise<Loaded> => {
   const [library, certificates] = await Promise.all([import("mqtt"), readCertificates(options)]);
-  return { library, certificates };
+  // A CommonJS package: Node finds its names by itself, in a bundle they are on `default` only.
+  const named: Partial<typeof library> = library;
+  return { library: named.MqttClient === undefined ? library.default : library, certificates };
 };
 
 const checkWrite = ({ target, payload }: WriteRequest): void => {
