@@ -8,8 +8,13 @@ import { optionsFor } from "./runtime.ts";
 
 export interface ChildTask {
   readonly path: string;
-  /** hold: open and stay. produce: rows from `sources` sources, each waiting until its row is durable. stream: rows that nobody waits for. */
-  readonly scenario: "hold" | "produce" | "stream";
+  /**
+   * hold: open and stay. produce: rows from `sources` sources, each waiting until its row is durable. stream: rows that nobody waits for.
+   * stall: the main thread stands still while the worker copies, and commits before it hears that the worker is ready.
+   * unsynced: commits a hundred rows, waits for no sync, and stays. reread: opens, acknowledges every row that it finds, and stays.
+   */
+  readonly scenario: "hold" | "produce" | "stream" | "stall" | "unsynced" | "reread";
+  readonly rowBytes?: number;
   readonly sources?: number;
   readonly firstId?: number;
   /** The WAL is restarted at this size. */
@@ -41,9 +46,9 @@ const codeOf = (error: unknown): string => (error instanceof StoreError ? error.
 const restartsOf = (store: Store): number =>
   store.read((database) => Number(database.prepare("SELECT count FROM store_restarts").get()?.["count"]));
 
-const insert = (store: Store, id: number): Promise<void> =>
+const insert = (store: Store, id: number, bytes = 100): Promise<void> =>
   store.transaction((database) => {
-    database.prepare("INSERT INTO rows VALUES (?, ?)").run(id, `${id} `.padEnd(100, "x"));
+    database.prepare("INSERT INTO rows VALUES (?, ?)").run(id, `${id} `.padEnd(bytes, "x"));
   });
 
 const produce = async (task: ChildTask, store: Store): Promise<void> => {
@@ -54,7 +59,7 @@ const produce = async (task: ChildTask, store: Store): Promise<void> => {
     while (restartsOf(store) < until) {
       const id = next;
       next += 1;
-      await insert(store, id);
+      await insert(store, id, task.rowBytes);
       await store.durable();
       if (acks !== null) writeSync(acks, `${id}\n`);
       say(`ack ${id}`);
@@ -82,6 +87,22 @@ const stream = async (task: ChildTask, store: Store): Promise<void> => {
   say(`delay ${Math.round(delay.max / 1e6)} sent ${sent} refused ${refused}`);
 };
 
+const standStill = (ms: number): void =>
+  void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
+const STALL_MS = 400;
+
+/** Fills the WAL until a restart begins, stands still until the worker has copied all of it, and commits in the same turn. */
+const stall = async (task: ChildTask, store: Store): Promise<void> => {
+  const until = restartsOf(store) + (task.restarts ?? 1);
+  for (let id = 1; restartsOf(store) < until; id += 2) {
+    await insert(store, id, task.forcedBytes);
+    await store.durable();
+    standStill(STALL_MS);
+    await insert(store, id + 1);
+  }
+};
+
 /** After a failure nothing may be called durable any more: says so if it is. */
 const probeFailed = async (store: Store): Promise<void> => {
   for (let attempt = 0; attempt < 3; attempt += 1) {
@@ -94,15 +115,33 @@ const probeFailed = async (store: Store): Promise<void> => {
   }
 };
 
+const hold = (): Promise<void> => new Promise(() => void setInterval(() => undefined, 1_000));
+
+const unsynced = async (_task: ChildTask, store: Store): Promise<void> => {
+  for (let id = 1; id <= 100; id += 1) await insert(store, id);
+  say("written");
+  await hold();
+};
+
+const reread = async (task: ChildTask, store: Store): Promise<void> => {
+  const rows = store.read((database) => database.prepare("SELECT id FROM rows").all());
+  const acks = openSync(task.ackFile ?? "/dev/null", "a");
+  for (const row of rows) writeSync(acks, `${Number(row["id"])}\n`);
+  closeSync(acks);
+  say("written");
+  await hold();
+};
+
+const SCENARIOS = { hold, produce, stream, stall, unsynced, reread } as const;
+
 const run = async (task: ChildTask): Promise<void> => {
   const forcedBytes = task.forcedBytes ?? DEFAULT_POLICY.forcedBytes;
   const store = await openStore(optionsFor(task.path, { policy: { ...DEFAULT_POLICY, forcedBytes } }));
   if (task.armFile !== undefined) writeFileSync(task.armFile, "");
   if (task.markFolder !== undefined) mkdirSync(task.markFolder);
   say("open");
-  if (task.scenario === "hold") return void setInterval(() => undefined, 1_000);
   try {
-    await (task.scenario === "produce" ? produce(task, store) : stream(task, store));
+    await SCENARIOS[task.scenario](task, store);
   } catch (error) {
     if (!store.failed.aborted) say(`unexpected ${String(error)}`);
   }

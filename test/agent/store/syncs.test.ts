@@ -18,8 +18,10 @@ needs("strace", which("strace"), (strace) => {
       path: join(folder, "petrel.db"),
       scenario: "produce",
       sources: 8,
-      forcedBytes: 128 * 1024,
-      restarts: 3,
+      // More pages than SQLite's own limit for a checkpoint (1,000).
+      rowBytes: 3_000,
+      forcedBytes: 5 * 1024 * 1024,
+      restarts: 2,
       markFolder: join(folder, "opened"),
     } as const;
     const calls = "trace=fsync,fdatasync,sync,syncfs,sync_file_range,msync,mkdir";
@@ -50,6 +52,12 @@ needs("cc", which("cc"), (cc) => {
     expect(Number(refused)).toBe(0);
     // At least three times five syncs, one after the other, at 921 rows a second.
     expect(Number(sent)).toBeGreaterThan(3_000);
+    expect(await child.ended).toBe("0");
+  });
+
+  it("a commit between the worker's copy and the pause does not restart the WAL on the main thread", async () => {
+    const task = { scenario: "stall", forcedBytes: 64 * 1024, restarts: 3 } as const;
+    const child = startShimmed(prepareScene(cc), task, { SHIM_MAIN_ABORT: "1" });
     expect(await child.ended).toBe("0");
   });
 });
