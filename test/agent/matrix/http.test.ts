@@ -3,6 +3,7 @@ import { getEventListeners } from "node:events";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { createHttp, type HttpRequest } from "#agent/matrix/http.ts";
+import { EXCHANGE_MAX_MS } from "#agent/matrix/limits.ts";
 import { networkError } from "#agent/matrix/network-error.ts";
 import { eventually, failureOf, testHttp, testRuntime } from "./support.ts";
 import { certificate, closedPort, plainServer, secureServer, tcpServer } from "./throwaway-server.ts";
@@ -149,8 +150,11 @@ describe("an exchange is ended", () => {
       response.flushHeaders();
       if (begin !== "") response.write(begin);
     });
-    const error = await failureOf(testHttp({ hurry: 1000 }).exchange(get(url, { timeoutMs: 1e9 })));
+    const began = performance.now();
+    const error = await failureOf(testHttp({ hurry: 100 }).exchange(get(url, { timeoutMs: 1e9 })));
     expect(error).toMatchObject({ kind: "network", inDoubt: true });
+    // A hundredth of BODY_IDLE_MS is 0.3 s, of EXCHANGE_MAX_MS 9 s.
+    expect(performance.now() - began).toBeLessThan(5000);
   });
 
   it("and leaves nothing behind on the signals", async () => {
@@ -165,6 +169,22 @@ describe("an exchange is ended", () => {
     expect(getEventListeners(own.signal, "abort")).toEqual([]);
     stop.abort();
   });
+});
+
+it("an exchange that trickles on ends at its longest, whatever comes", async () => {
+  const url = await plainServer((_request, response) => {
+    const trickle = setInterval(() => response.write(" "), 5);
+    response.on("close", () => clearInterval(trickle));
+  });
+  const { after } = testRuntime().timers;
+  const never = (): void => undefined;
+  const stop = new AbortController();
+  const http = createHttp({
+    timers: { after: (delayMs, late) => (delayMs === EXCHANGE_MAX_MS ? after(50, late) : never) },
+    signal: stop.signal,
+  });
+  expect(await failureOf(http.exchange(get(url)))).toMatchObject({ kind: "network", inDoubt: true });
+  stop.abort();
 });
 
 describe("a failure below Matrix is one line that says what to do", () => {
