@@ -56,7 +56,7 @@ const waitUntil = (world: World, condition: () => boolean, timeoutMs: number): P
   new Promise((resolve, reject) => {
     const finish = (error: Error | null): void => {
       clearTimeout(timer);
-      world.waiters.delete(check);
+      world.watchers.delete(check);
       if (error === null) resolve();
       else reject(error);
     };
@@ -67,7 +67,7 @@ const waitUntil = (world: World, condition: () => boolean, timeoutMs: number): P
       () => finish(new Error(`homeserver: condition not met in ${timeoutMs} ms: ${String(condition)}`)),
       timeoutMs,
     );
-    world.waiters.add(check);
+    world.watchers.add(check);
     check();
   });
 

@@ -8,7 +8,7 @@ import { answerOf, faultReply, write } from "./http.ts";
 import type { Limiter } from "./limiter.ts";
 import { type Reply, reply } from "./refusal.ts";
 import { type WellKnown, wellKnownReply } from "./well-known.ts";
-import { announce, type World } from "./world.ts";
+import { notice, type World } from "./world.ts";
 
 const REQUESTS_KEPT_MAX = 20_000;
 
@@ -97,13 +97,14 @@ export const createServing = (parts: ServingParts): Serving => {
     if (log.length > REQUESTS_KEPT_MAX) log.shift();
     const fault = parts.faults.take(record.method, record.path);
     record.fault = fault?.kind ?? null;
+    notice(parts.world);
     const hungUp = new AbortController();
     response.once("close", () => hungUp.abort());
     const gone = AbortSignal.any([hungUp.signal, stopping.signal]);
     exchange(parts, { request, response, fault, gone, self: url() })
       .then((answer) => {
         record.status = answer.status;
-        announce(parts.world);
+        notice(parts.world);
       })
       .catch(() => response.socket?.destroy());
   };

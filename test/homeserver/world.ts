@@ -150,8 +150,10 @@ export interface World {
   >;
   readonly delayed: Map<string, DelayedEvent>;
   readonly userInteractive: Map<string, string>;
-  /** Called after each change; long polls and test helpers wait here. */
+  /** Long polls, woken after each change. */
   readonly waiters: Set<() => void>;
+  /** Tests that wait for a condition, woken after each change, request and answer. */
+  readonly watchers: Set<() => void>;
 }
 
 export interface WorldOptions {
@@ -179,6 +181,7 @@ export const createWorld = (options: WorldOptions): World => ({
   delayed: new Map(),
   userInteractive: new Map(),
   waiters: new Set(),
+  watchers: new Set(),
 });
 
 export const nextPosition = (world: World): number => {
@@ -189,6 +192,12 @@ export const nextPosition = (world: World): number => {
 /** Wakes whoever waits. Called once a change is whole, never in its middle. */
 export const announce = (world: World): void => {
   for (const wake of [...world.waiters]) wake();
+  notice(world);
+};
+
+/** Something happened that changes nothing: only tests want to know. */
+export const notice = (world: World): void => {
+  for (const look of [...world.watchers]) look();
 };
 
 /** An identifier nobody has seen before and nobody should parse: 43 characters as a SHA-256 in unpadded base64url. */
