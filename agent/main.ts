@@ -1,11 +1,23 @@
 #!/usr/bin/env node
 // The composition root: the one file that touches the process, the real clock, real timers and real randomness, and hands them to everything else.
+// Its static imports are Node's own: what is ours is loaded after the compile cache is on, so that the second start reads compiled code (a third faster).
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { enableCompileCache } from "node:module";
 import process from "node:process";
-import { runCommandLine } from "./cli/program.ts";
 import type { Outside, Terminal } from "./outside.ts";
-import { UNBUILT_WORKER, type WorkerSource } from "./store/checkpoint.ts";
+import type { WorkerSource } from "./store/checkpoint.ts";
+
+/** In a folder of this user's own: what lies in a shared one, another user could have put there. */
+const compileCache = (): string | null => {
+  const { CACHE_DIRECTORY, HOME, XDG_CACHE_HOME } = process.env;
+  if (CACHE_DIRECTORY !== undefined) return `${CACHE_DIRECTORY}/compiled`;
+  const base = XDG_CACHE_HOME ?? (HOME === undefined ? null : `${HOME}/.cache`);
+  return base === null ? null : `${base}/petrel/compiled`;
+};
+
+const cacheFolder = compileCache();
+if (cacheFolder !== null) enableCompileCache(cacheFolder);
 
 // Node 22 and 24 call node:sqlite experimental at every start; what it does here is tested on each of them.
 const warn = process.emitWarning.bind(process);
@@ -36,8 +48,10 @@ const bootId = (): string => {
 declare const PETREL_WORKER: string | undefined;
 
 /** The build puts the worker beside the bundle and its name here. */
-const worker = (): WorkerSource =>
-  typeof PETREL_WORKER === "undefined" ? UNBUILT_WORKER : { url: new URL(PETREL_WORKER, import.meta.url) };
+const worker = async (): Promise<WorkerSource> =>
+  typeof PETREL_WORKER === "undefined"
+    ? (await import("./store/checkpoint.ts")).UNBUILT_WORKER
+    : { url: new URL(PETREL_WORKER, import.meta.url) };
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -67,7 +81,7 @@ const outside: Outside = {
   pid: process.pid,
   superuser: process.getuid?.() === 0,
   bootId: bootId(),
-  worker: worker(),
+  worker: await worker(),
   killGroup: (pid, signal) => {
     try {
       process.kill(-pid, signal);
@@ -79,4 +93,5 @@ const outside: Outside = {
   umask: (mask) => process.umask(mask),
 };
 
+const { runCommandLine } = await import("./cli/program.ts");
 process.exitCode = await runCommandLine(outside, process.argv.slice(2));
