@@ -14,7 +14,6 @@ import { type Journal, openJournal } from "./journal/journal.ts";
 import { journalMigrations } from "./journal/tables.ts";
 import type { Credentials } from "./matrix/login.ts";
 import { matrixMigrations } from "./matrix/migrations.ts";
-import type { SyncConsumer } from "./matrix/types.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
 import { roomsMigrations } from "./rooms/tables.ts";
 import type { Runtime } from "./runtime.ts";
@@ -41,7 +40,6 @@ export interface AgentContext {
   /** The kernel's boot ID. */
   readonly bootId: string;
   readonly programs: Pick<ActionContext, "environment" | "killGroup">;
-  readonly consumers?: readonly SyncConsumer[];
   readonly onReadings?: (driver: string, readings: readonly Reading[]) => void;
   /** The agent cannot go on; `stop` is still to be called. */
   readonly fatal: (error: unknown) => void;
@@ -120,7 +118,6 @@ const startUpstream = (
     credentials: credentialsOf(context),
     snapshot,
     commands,
-    consumers: context.consumers ?? [],
     link: (up) => {
       runtime.log.info(
         {},

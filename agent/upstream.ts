@@ -14,7 +14,7 @@ import type { Credentials } from "./matrix/login.ts";
 import { retried } from "./matrix/retry.ts";
 import { openSession, type Session } from "./matrix/session.ts";
 import { createSync, type Sync } from "./matrix/sync.ts";
-import type { MatrixClient, SyncConsumer } from "./matrix/types.ts";
+import type { MatrixClient } from "./matrix/types.ts";
 import { type AgentRooms, ensureRooms } from "./rooms/rooms.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
 import { StatusMessage } from "./rooms/status-message.ts";
@@ -35,8 +35,6 @@ export interface UpstreamContext {
   readonly commands: () => readonly Command[];
   /** The homeserver is reachable, or not. */
   readonly link: (up: boolean) => void;
-  /** Further consumers of the sync (`petrel tail` through the control socket). */
-  readonly consumers: readonly SyncConsumer[];
   /** Nothing more can be sent or received: a token that is no longer valid, a store that failed. */
   readonly fatal: (error: unknown) => void;
 }
@@ -194,7 +192,7 @@ export class Upstream {
       wake,
     });
     const commands = this.#commandService(client, rooms, wake);
-    const sync = this.#createSync(session, client, commands);
+    const sync = this.#createSync(session, client, peopleRoom, commands);
     return { client, rooms, sender, packer, status, commands, sync };
   }
 
@@ -218,17 +216,17 @@ export class Upstream {
     });
   }
 
-  #createSync(session: Session, client: MatrixClient, commands: CommandService): Sync {
-    const { consumers, runtime, store } = this.#context;
+  #createSync(session: Session, client: MatrixClient, peopleRoom: string, commands: CommandService): Sync {
+    const { runtime, store } = this.#context;
     return createSync({
       runtime,
       store,
       client,
       session,
       http: this.#http,
-      consumers: [commands, ...consumers],
-      // Our own telemetry need not come back over a metered link.
-      ...(consumers.length > 0 ? {} : { filter: { notTypes: [`${NAMESPACE}.telemetry`] } }),
+      consumers: [commands],
+      // Nobody here reads the data room: our own telemetry need not come back over a metered link, nor wake anybody up.
+      filter: { rooms: [peopleRoom], notTypes: [`${NAMESPACE}.telemetry`] },
       signal: this.#aborter.signal,
       onState: (state) => {
         if (state.state !== "connecting") this.#link(state.state === "online");

@@ -47,7 +47,7 @@ export class Packer {
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
 
-  /** `packedOne` is called after each event that was put into the outbox, durable. */
+  /** `packedOne` is called after each event that was put into the outbox; the sender makes it durable before it sends it. */
   constructor(
     store: Store,
     journal: Journal,
@@ -122,7 +122,6 @@ export class Packer {
       if (packed === null) return;
       this.#journal.taken(packed.readings, packed.bytesFreed);
       if (this.#journal.depth().readings === 0) this.#oldestMono = Number.POSITIVE_INFINITY;
-      await this.#store.durable();
       this.#packedOne();
     }
   }

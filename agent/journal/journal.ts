@@ -27,7 +27,7 @@ export interface Journal {
   depth(): JournalDepth;
   /** The packer took these out, in a transaction that is committed. */
   taken(readings: number, bytes: number): void;
-  /** Calls `listener` each time readings became durable. */
+  /** Calls `listener` each time readings were committed (not yet durable). */
   onAppended(listener: () => void): void;
 }
 
@@ -103,8 +103,9 @@ export const openJournal = async (
     ledger.lost = changes.draft.lost;
     ledger.readings += changes.readings;
     ledger.bytes += changes.bytes;
-    await store.durable();
+    // Told before the sync: whatever is made of the readings goes out only after a sync of its own, which covers this one.
     for (const listener of listeners) listener();
+    await store.durable();
     return results;
   });
 

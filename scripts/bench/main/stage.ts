@@ -29,6 +29,8 @@ export interface Stage {
   readonly broker: Mosquitto;
   readonly device: Account;
   readonly room: string;
+  /** The agent's second room, beside the one that carries the readings. */
+  readonly peopleRoom: string;
   readonly folder: string;
   dispose(): Promise<void>;
 }
@@ -46,16 +48,20 @@ export const setStage = async (server: BenchServer, mosquitto: string): Promise<
   const broker = await createMosquitto(mosquitto);
   await broker.start();
   const device = await server.addUser(`drone${Date.now()}`, { liftLimits: true });
-  const made = await call(server.url, "POST", "/_matrix/client/v3/createRoom", {
-    token: device.accessToken,
-    body: { preset: "private_chat" },
-  });
+  const makeRoom = async (): Promise<string> => {
+    const made = await call(server.url, "POST", "/_matrix/client/v3/createRoom", {
+      token: device.accessToken,
+      body: { preset: "private_chat" },
+    });
+    return text(made.json, "room_id");
+  };
   const folder = mkdtempSync(join(tmpdir(), "petrel-bench-"));
   return {
     server,
     broker,
     device,
-    room: text(made.json, "room_id"),
+    room: await makeRoom(),
+    peopleRoom: await makeRoom(),
     folder,
     dispose: async () => {
       await broker.dispose();
@@ -109,14 +115,14 @@ export interface OursOptions {
 
 /** The agent's bundle on this stage; its state is kept in the stage's folder, so a second start finds session and rooms. */
 export const startOurs = (stage: Stage, options: OursOptions): Contestant => {
-  const { broker, device, folder, room, server } = stage;
+  const { broker, device, folder, peopleRoom, room, server } = stage;
   const configFile = join(folder, "petrel.yaml");
   writeFileSync(
     configFile,
     `version: 1
 device: { name: bench, state: ${folder}/state }
 homeserver: { url: "${server.url}", user: "${device.userId}", password: { env: BENCH_PASSWORD } }
-rooms: { data: { room: "${room}" }, people: { room: "${room}" }, status_every: 1h }
+rooms: { data: { room: "${room}" }, people: { room: "${peopleRoom}" }, status_every: 1h }
 drivers:
   mqtt: { type: mqtt, url: "mqtt://127.0.0.1:${broker.port}", client_id: bench, clean: true, subscriptions: [{ filter: "sensors/#" }] }
 ${options.drivers ?? ""}
