@@ -72,6 +72,34 @@ describe("a Megolm message", () => {
   });
 });
 
+describe("errors say what was expected and what was found", () => {
+  const short = "00".repeat(71);
+  it.each([
+    [bytesOf(""), /^Megolm message: expected more than 72 bytes, found 0$/],
+    [bytesOf(`03${short}`), /^Megolm message: expected more than 72 bytes, found 72$/],
+    [bytesOf(`0300${short}`), /^Megolm message: expected field 0x8, found the end at byte 1 of 1$/],
+    [bytesOf(MESSAGE.replace("03 ", "04 ")), /^Megolm message: expected version 3, found 4$/],
+    [bytesOf(`03 0805 1200 ${TAIL}`), /^Megolm message: expected a ciphertext, found an empty one$/],
+  ])("of a message", (bytes, expected) => {
+    expect(() => decodeMegolmMessage(bytes)).toThrow(expected);
+  });
+
+  it("of a session key and an export", () => {
+    expect(() => decodeSessionKey(Uint8Array.of(1))).toThrow(
+      /^Megolm session key: expected version 2, found 1$/,
+    );
+    expect(() => decodeSessionKey(Uint8Array.of(2))).toThrow(
+      /^Megolm session key: expected 229 bytes, found 1$/,
+    );
+    expect(() => decodeSessionExport(Uint8Array.of(2))).toThrow(
+      /^Megolm session export: expected version 1, found 2$/,
+    );
+    expect(() => decodeSessionExport(Uint8Array.of(1))).toThrow(
+      /^Megolm session export: expected 165 bytes, found 1$/,
+    );
+  });
+});
+
 describe("a session key and an export", () => {
   const ratchet = { bytes: new Uint8Array(128).fill(0x11), index: 0x01020304 };
   const publicKey = new Uint8Array(32).fill(0x22);

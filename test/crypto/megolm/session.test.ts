@@ -108,6 +108,20 @@ describe("an inbound session", () => {
     expect(read(inbound, far(2 ** 31 - 1))).toBe("far");
   });
 
+  it("goes further from the latest ratchet than from the earliest, as libolm does", () => {
+    const { inbound } = group();
+    const { earliest, signingKey } = inbound.exportState();
+    const latest = MegolmInboundSession.fromExport(nodeProvider, inbound.exportAt(2 ** 31 - 1)).exportState()
+      .earliest;
+    const ahead = { ...latest, index: 2 ** 31 + 5 };
+    const state = { earliest, latest: ahead, signingKey, signingKeyVerified: true };
+    const session = new MegolmInboundSession(nodeProvider, state);
+    for (const index of [ahead.index, ahead.index + 300]) {
+      expect(fromExport(session.exportAt(index)).firstKnownIndex).toBe(index);
+    }
+    expect(codeOf(() => session.exportAt(ahead.index - 1))).toBe("UNKNOWN_INDEX");
+  });
+
   it("does not read across the wrap: index 0 is before 2^32 - 1", () => {
     const outbound = outboundAt(MESSAGE_INDEX_MAX);
     const inbound = MegolmInboundSession.fromSessionKey(nodeProvider, outbound.sessionKey());
@@ -305,6 +319,32 @@ describe("two copies of a session", () => {
     const first = outbound.encrypt("first");
     const merged = fromExport(inbound.exportAt(1)).merge(inbound);
     expect(read(merged!, first)).toBe("first");
+  });
+});
+
+describe("errors say what does not hold", () => {
+  it("of a message, and of a session key", () => {
+    const { outbound, inbound } = group();
+    const stray = group().outbound.encrypt("x");
+    expect(() => inbound.decrypt(stray)).toThrow(/^Megolm message: its signature does not hold$/);
+    const key = altered(outbound.sessionKey(), (bytes) =>
+      bytes.map((byte, i) => (i === 9 ? byte ^ 1 : byte)),
+    );
+    expect(() => MegolmInboundSession.fromSessionKey(nodeProvider, key)).toThrow(
+      /^Megolm session key: its signature does not hold$/,
+    );
+    expect(() => inbound.exportAt(-1)).toThrow(/^Megolm export: expected a message index, got -1$/);
+  });
+
+  it("of a MAC", () => {
+    const { outbound, inbound } = group();
+    const { signingKey } = outbound.exportState();
+    const wrong = altered(outbound.encrypt("x"), (bytes) => {
+      const end = bytes.length - 64;
+      bytes[end - 1]! ^= 1;
+      return Uint8Array.of(...bytes.subarray(0, end), ...signingKey.sign(bytes.subarray(0, end)));
+    });
+    expect(() => inbound.decrypt(wrong)).toThrow(/^Megolm message: the MAC does not match/);
   });
 });
 
