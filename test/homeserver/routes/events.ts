@@ -98,7 +98,8 @@ const getState = (call: SignedCall): JsonObject => {
   const room = knownRoom(call.world, param(call, "roomId"), call.user.userId);
   const event = room.state.get(stateKeyOf(param(call, "type"), param(call, "stateKey")));
   if (event === undefined) throw notFound("Event not found.");
-  return event.content;
+  // Synapse and Dendrite give the whole event when asked to.
+  return call.query.get("format") === "event" ? viewOf(call.world, room, event, call.session) : event.content;
 };
 
 /** The one answer of the API that is a list. */
