@@ -29,9 +29,9 @@ const secretsOf = (options: CallOptions): readonly string[] => [
   ...(options.token === undefined ? [] : [options.token]),
 ];
 
-/** Each part of a path, escaped. Throws for a lone surrogate: validate.ts has refused those before. */
+/** Each part of a path, escaped. Half a surrogate pair (a server's room ID may hold one) becomes U+FFFD: the server then knows no such thing. */
 export const pathOf = (prefix: string, ...parts: readonly string[]): string =>
-  [prefix, ...parts.map(encodeURIComponent)].join("/");
+  [prefix, ...parts.map((part) => encodeURIComponent(part.toWellFormed()))].join("/");
 
 /** The raw answer, for media. A status that is no success throws what it means. */
 export const callRaw = async (

@@ -158,7 +158,9 @@ const tellDate = (options: HttpOptions, answer: IncomingMessage): void => {
 };
 
 const headersOf = (request: HttpRequest): Record<string, string> => ({
-  accept: "application/json",
+  accept: "*/*",
+  // Some firewalls drop requests without one.
+  "user-agent": "Petrel",
   "accept-encoding": "gzip",
   ...(request.body === undefined ? {} : { "content-length": String(request.body.length) }),
   ...request.headers,

@@ -3,27 +3,27 @@
 import { nullIfNotFound } from "./answer.ts";
 import { pathOf } from "./call.ts";
 import type { Method } from "./http.ts";
-import { field, objectsOf } from "./json.ts";
 import { CREATORS_CACHED_MAX } from "./limits.ts";
 import { type Creation, creatorsArePrivileged, parseCreation, parsePowerLevels } from "./power-levels.ts";
-import type { JsonObject, PowerLevels, RequestOptions } from "./types.ts";
+import { type JsonObject, MatrixError, type PowerLevels, type RequestOptions } from "./types.ts";
 
 type Request = (method: Method, path: string, options?: RequestOptions) => Promise<JsonObject>;
 
 const room = (roomId: string, ...rest: readonly string[]): string =>
   pathOf("/_matrix/client/v3/rooms", roomId, ...rest);
 
-const CREATE_ONLY = JSON.stringify({ types: ["m.room.create"] });
-
-// Where `format=event` is unknown, the first event of the room is the create event, if the room's history may be seen.
-const firstEvent = async (request: Request, roomId: string): Promise<Creation | null> => {
-  const query = { dir: "f", limit: "1", filter: CREATE_ONLY };
-  const page = await nullIfNotFound(request("GET", room(roomId, "messages"), { query }));
-  const first = objectsOf(page === null ? undefined : field(page, "chunk"))[0];
-  return first?.["type"] === "m.room.create" ? parseCreation(first) : null;
+// From version 12 on a room's ID is the ID of its create event but for the first letter (room version 12, "Room IDs as hashes of the create event").
+const ownEvent = async (request: Request, roomId: string): Promise<Creation | null> => {
+  try {
+    const event = await request("GET", room(roomId, "event", `$${roomId.slice(1)}`));
+    return event["type"] === "m.room.create" ? parseCreation(event) : null;
+  } catch (error) {
+    if (error instanceof MatrixError && error.kind === "refused") return null;
+    throw error;
+  }
 };
 
-// The plain form of the endpoint gives the content without the sender.
+// Servers that do not know `format` give the content without the sender.
 const fetchCreation = async (request: Request, roomId: string): Promise<Creation> => {
   const found = await nullIfNotFound(
     request("GET", room(roomId, "state", "m.room.create", ""), { query: { format: "event" } }),
@@ -32,7 +32,7 @@ const fetchCreation = async (request: Request, roomId: string): Promise<Creation
   if (whole !== null) return whole;
   const bare: Creation = { sender: null, content: found ?? {} };
   if (found !== null && !creatorsArePrivileged(bare)) return bare;
-  return (await firstEvent(request, roomId)) ?? bare;
+  return (await ownEvent(request, roomId)) ?? bare;
 };
 
 /** `powerLevels` of the client. A create event never changes, so it is asked for once per room. */

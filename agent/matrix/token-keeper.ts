@@ -30,7 +30,7 @@ interface Current extends Tokens {
 const lost = (options: KeeperOptions, cause: MatrixError): MatrixError =>
   new MatrixError(
     "auth",
-    `${options.userId}: ${options.baseUrl} does not know this device any more (${cause.errcode ?? "status 401"}): it was logged out. Run \`petrel login\`; in encrypted rooms it will be a new device`,
+    `${options.userId}: ${options.baseUrl} does not know this device any more (${cause.errcode ?? "status 401"}): it was logged out, or another program logged in with the same device ID. Run \`petrel login\`; in encrypted rooms it will be a new device`,
     { status: 401, errcode: cause.errcode ?? "M_UNKNOWN_TOKEN", cause },
   );
 
