@@ -179,6 +179,9 @@ export const syncUntil = async (
   throw new Error("syncUntil: not within 20 syncs");
 };
 
+/** A peer that is not in the cache yet is installed first: Dendrite's build takes minutes. */
+const START_MS = 900_000;
+
 /** Runs every row against the server that `start` gives, which is started once. */
 export const runContract = (
   which: Which,
@@ -203,7 +206,7 @@ export const runContract = (
     };
     beforeAll(async () => {
       server = await start();
-    });
+    }, START_MS);
     afterAll(async () => {
       await server?.stop();
     });

@@ -6,6 +6,7 @@ import { eventRows } from "./event-rows.ts";
 import { keyRows } from "./key-rows.ts";
 import { limitRows } from "./limit-rows.ts";
 import { mediaRows } from "./media-rows.ts";
+import { moreRows } from "./more-rows.ts";
 import { roomRows } from "./room-rows.ts";
 import { syncRows } from "./sync-rows.ts";
 
@@ -17,5 +18,6 @@ export const rows: readonly Row[] = [
   ...keyRows,
   ...mediaRows,
   ...delayedRows,
+  ...moreRows,
   ...limitRows,
 ];

@@ -50,12 +50,18 @@ export const eventFilter = (filter: JsonObject, wildcards: boolean): EventFilter
   },
 });
 
-export const syncFilter = (filter: JsonObject, wildcards: boolean): SyncFilter => {
+/** What of filters the profile's server obeys. */
+export interface FilterHabits {
+  readonly filterWildcards: boolean;
+  readonly filterRooms: boolean;
+}
+
+export const syncFilter = (filter: JsonObject, habits: FilterHabits): SyncFilter => {
   const room = objectAt(filter, "room") ?? {};
   const part = (from: JsonObject, key: string): EventFilter =>
-    eventFilter(objectAt(from, key) ?? {}, wildcards);
+    eventFilter(objectAt(from, key) ?? {}, habits.filterWildcards);
   return {
-    acceptsRoom: (roomId) => allows(room, "rooms", roomId),
+    acceptsRoom: (roomId) => !habits.filterRooms || allows(room, "rooms", roomId),
     includeLeave: room["include_leave"] === true,
     timeline: part(room, "timeline"),
     state: part(room, "state"),

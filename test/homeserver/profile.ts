@@ -14,6 +14,14 @@ export interface Profile {
   readonly notJson: string;
   /** `*` in the types of a filter. */
   readonly filterWildcards: boolean;
+  /** `room.rooms` of a filter is obeyed. */
+  readonly filterRooms: boolean;
+  /** Joining a room that is not there, an alias that is not there. */
+  readonly joinUnknown: {
+    readonly status: number;
+    readonly room: string | null;
+    readonly alias: string | null;
+  };
   /** Empty sections of /sync are left out. */
   readonly omitsEmpty: boolean;
   /** An initial sync counts one-time keys; where it does not, absent is not zero. */
@@ -93,6 +101,8 @@ const synapse: Profile = {
   unstableFeatures: { "org.matrix.e2e_cross_signing": true, "org.matrix.msc3916.stable": true },
   notJson: "M_NOT_JSON",
   filterWildcards: true,
+  filterRooms: true,
+  joinUnknown: { status: 404, room: "M_UNKNOWN", alias: "M_NOT_FOUND" },
   omitsEmpty: true,
   initialKeyCounts: true,
   filteredState: "lost-behind-a-whole-timeline",
@@ -150,6 +160,8 @@ const dendrite: Profile = {
   versions: ["r0.6.1", "v1.0", ...upTo(2)],
   notJson: "M_BAD_JSON",
   filterWildcards: false,
+  filterRooms: false,
+  joinUnknown: { status: 500, room: null, alias: null },
   initialKeyCounts: false,
   filteredState: "shown",
   redactUnknown: { status: 400, errcode: "M_NOT_FOUND" },

@@ -18,8 +18,9 @@ const create = ({ world, limiter, session, user, body }: SignedCall): JsonObject
 const roomNamed = (call: SignedCall, idOrAlias: string): Room => {
   const roomId = idOrAlias.startsWith("#") ? call.world.aliases.get(idOrAlias)?.roomId : idOrAlias;
   const room = call.world.rooms.get(roomId ?? "");
-  if (room === undefined) throw notFound("No known servers");
-  return room;
+  if (room !== undefined) return room;
+  const { status, alias, room: unknown } = call.world.profile.joinUnknown;
+  throw new Refusal(status, idOrAlias.startsWith("#") ? alias : unknown, `${idOrAlias} is not known here`);
 };
 
 const change = (

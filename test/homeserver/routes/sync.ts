@@ -13,18 +13,18 @@ const CACHE_MS = 120_000;
 
 const filterOf = (call: SignedCall): SyncFilter => {
   const asked = call.query.get("filter");
-  const wildcards = call.world.profile.filterWildcards;
-  if (asked === null) return syncFilter({}, wildcards);
+  const habits = call.world.profile;
+  if (asked === null) return syncFilter({}, habits);
   if (asked.startsWith("{")) {
     const filter = inlineFilter(asked);
     if (filter === null) throw badRequest("M_NOT_JSON", "Invalid filter JSON");
-    return syncFilter(filter, wildcards);
+    return syncFilter(filter, habits);
   }
   const stored = call.user.filters[Number(asked)];
   if (stored === undefined && call.world.profile.unknownFilterRefused) {
     throw badRequest("M_INVALID_PARAM", "No such filter");
   }
-  return syncFilter(stored ?? {}, wildcards);
+  return syncFilter(stored ?? {}, habits);
 };
 
 const sinceOf = (call: SignedCall): StreamToken | null => {
