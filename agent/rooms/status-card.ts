@@ -78,9 +78,12 @@ const headline = ({ device, state, upMs, version }: Snapshot): string =>
     ? `${device}: online${upMs < 1000 ? "" : ` for ${ageText(upMs)}`} (Petrel ${version})`
     : `${device}: ${state} (Petrel ${version})`;
 
+/** A few readings always wait for their batch; a backlog is worth a line. */
+const WAITING_SHOWN_MIN = 500;
+
 const footnotes = ({ clock, lost, waiting }: Snapshot): string[] => [
   ...(clock === "unset" ? ["clock not set: commands that change anything are refused"] : []),
-  ...(waiting > 0 ? [`${waiting} readings wait to be sent`] : []),
+  ...(waiting > WAITING_SHOWN_MIN ? [`${waiting} readings wait to be sent`] : []),
   ...(lost > 0 ? [`${lost} readings lost for want of room`] : []),
 ];
 
