@@ -31,73 +31,102 @@ export interface Restarts {
   finish(): Promise<void>;
 }
 
-export const createRestarts = (options: RestartOptions): Restarts => {
-  const { clock, failure, policy, queue, sync, timers, wal } = options;
-  let running: Promise<void> | null = null;
-  let cancelLook: (() => void) | null = null;
-  let lastCommitMs = clock.monoMs();
-  let notBeforeMs = 0;
-  let unseen = 0;
+interface State {
+  /** A restart on its way. */
+  running: Promise<void> | null;
+  /** Ends the wait for a quiet moment. */
+  cancelLook: (() => void) | null;
+  lastCommitMs: number;
+  /** After a restart that a reader prevented: not again before this. */
+  notBeforeMs: number;
+  /** Commits since the last look. */
+  unseen: number;
+}
 
-  const checkpoint = async (mode: CheckpointRun["mode"]): Promise<void> => {
-    let position = 0;
-    const onReady = (): void => {
-      queue.pause();
-      position = sync.position;
-    };
-    const done = await runCheckpoint({ ...options.run, walIdentity: wal.identity, mode, onReady });
-    // The checkpoint synced the log before it copied, and the database after: all of it is on the disk.
-    if (done) sync.reached(position);
-    // A reader may come between the copy and the first commit, which then goes behind the old frames: harmless, tried again later.
-    wal.length();
-    if (!done || wal.used() >= policy.forcedBytes) notBeforeMs = clock.monoMs() + CHECKPOINT_RETRY_MS;
+const checkpoint = async (
+  state: State,
+  options: RestartOptions,
+  mode: CheckpointRun["mode"],
+): Promise<void> => {
+  const { clock, policy, queue, sync, wal } = options;
+  let position = 0;
+  const onReady = (): void => {
+    queue.pause();
+    position = sync.position;
   };
-  const start = (): void => {
-    const mode = wal.length() > policy.forcedBytes * WAL_KEPT_FACTOR ? "shrink" : "restart";
-    running = checkpoint(mode)
-      .catch((error: unknown) => failure.fail(asStoreError(error, "checkpoint")))
-      .finally(() => {
-        running = null;
-        if (failure.error === null) queue.resume();
-      });
-  };
-  const decide = (): void => {
-    const walBytes = wal.used();
-    if (running !== null) {
-      if (walBytes >= policy.maxBytes) queue.pause();
-      return;
-    }
-    const now = clock.monoMs();
-    const decision = decideCheckpoint(policy, { walBytes, quietMs: now - lastCommitMs });
-    if (decision.kind === "now" && now >= notBeforeMs) start();
-    else wal.extend(walBytes, policy.forcedBytes);
-    if (decision.kind === "later") cancelLook ??= timers.after(decision.afterMs, lookAgain);
-  };
-  const look = (): void => {
-    unseen = 0;
-    if (failure.error !== null) return;
-    try {
-      decide();
-    } catch (error) {
-      failure.fail(asStoreError(error, "write-ahead log"));
-    }
-  };
-  const lookAgain = (): void => {
-    cancelLook = null;
-    look();
+  const done = await runCheckpoint({ ...options.run, walIdentity: wal.identity, mode, onReady });
+  // The checkpoint synced the log before it copied, and the database after: all of it is on the disk.
+  if (done) sync.reached(position);
+  wal.length();
+  // A reader may come between the copy and the first commit, which then goes behind the old frames: harmless, tried again later.
+  if (!done || wal.used() >= policy.forcedBytes)
+    state.notBeforeMs = Math.max(state.notBeforeMs, clock.monoMs() + CHECKPOINT_RETRY_MS);
+};
+
+const start = (state: State, options: RestartOptions): void => {
+  const { failure, policy, queue, wal } = options;
+  const mode = wal.length() > policy.forcedBytes * WAL_KEPT_FACTOR ? "shrink" : "restart";
+  state.running = checkpoint(state, options, mode)
+    .catch((error: unknown) => failure.fail(asStoreError(error, "checkpoint")))
+    .finally(() => {
+      state.running = null;
+      if (failure.error === null) queue.resume();
+    });
+};
+
+const decide = (state: State, options: RestartOptions): void => {
+  const { clock, policy, queue, timers, wal } = options;
+  const walBytes = wal.used();
+  if (state.running !== null) {
+    if (walBytes >= policy.maxBytes) queue.pause();
+    return;
+  }
+  const now = clock.monoMs();
+  const decision = decideCheckpoint(policy, { walBytes, quietMs: now - state.lastCommitMs });
+  if (decision.kind === "now" && now >= state.notBeforeMs) {
+    start(state, options);
+    return;
+  }
+  wal.extend(walBytes, policy.forcedBytes);
+  if (decision.kind !== "later") return;
+  state.cancelLook ??= timers.after(decision.afterMs, () => {
+    state.cancelLook = null;
+    look(state, options);
+  });
+};
+
+const look = (state: State, options: RestartOptions): void => {
+  state.unseen = 0;
+  if (options.failure.error !== null) return;
+  try {
+    decide(state, options);
+  } catch (error) {
+    options.failure.fail(asStoreError(error, "write-ahead log"));
+  }
+};
+
+export const createRestarts = (options: RestartOptions): Restarts => {
+  const { clock, failure } = options;
+  const state: State = {
+    running: null,
+    cancelLook: null,
+    lastCommitMs: clock.monoMs(),
+    notBeforeMs: 0,
+    unseen: 0,
   };
   return {
     committed: () => {
-      lastCommitMs = clock.monoMs();
-      unseen += 1;
-      if (unseen >= LOOK_COMMITS) look();
+      state.lastCommitMs = clock.monoMs();
+      state.unseen += 1;
+      if (state.unseen >= LOOK_COMMITS) look(state, options);
     },
-    look,
+    look: () => look(state, options),
     finish: async () => {
-      cancelLook?.();
-      await running;
-      cancelLook?.();
-      if (failure.error === null) await checkpoint("finish");
+      // Whoever still waits for a sync must not begin another restart beside the last one.
+      state.notBeforeMs = Number.POSITIVE_INFINITY;
+      await state.running;
+      state.cancelLook?.();
+      if (failure.error === null) await checkpoint(state, options, "finish");
     },
   };
 };

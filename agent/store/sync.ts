@@ -40,72 +40,82 @@ export interface GroupSyncOptions {
   readonly onSynced: () => void;
 }
 
-export const createGroupSync = (options: GroupSyncOptions): GroupSync => {
-  let position = 0;
-  let synced = 0;
-  let busy = false;
-  let failure: StoreError | null = null;
-  let waiting: Waiter[] = [];
-  const idlers: (() => void)[] = [];
+interface State {
+  /** Commits so far, and how many of them are on the disk. */
+  position: number;
+  synced: number;
+  busy: boolean;
+  failure: StoreError | null;
+  /** In the order of their targets. */
+  waiting: Waiter[];
+  readonly idlers: (() => void)[];
+}
 
-  const release = (): void => {
-    const split = waiting.findIndex((waiter) => waiter.target > synced);
-    const done = split === -1 ? waiting : waiting.slice(0, split);
-    waiting = split === -1 ? [] : waiting.slice(split);
-    for (const waiter of done) waiter.resolve();
-  };
-  const fail = (error: StoreError): void => {
-    if (failure !== null) return;
-    failure = error;
-    const lost = waiting;
-    waiting = [];
-    for (const waiter of lost) waiter.reject(error);
-    options.onFailure(error);
-  };
-  const finish = (began: number, error: Error | null): void => {
-    busy = false;
-    if (failure === null) {
-      try {
-        if (error !== null) throw error;
-        options.wal.checkNamed();
-        synced = Math.max(synced, began);
-        release();
-        options.onSynced();
-      } catch (cause) {
-        fail(asStoreError(cause, `sync of ${options.wal.path}`));
-      }
+/** Tells those whose commits are on the disk. */
+const release = (state: State): void => {
+  const split = state.waiting.findIndex((waiter) => waiter.target > state.synced);
+  const done = split === -1 ? state.waiting : state.waiting.slice(0, split);
+  state.waiting = split === -1 ? [] : state.waiting.slice(split);
+  for (const waiter of done) waiter.resolve();
+};
+
+const fail = (state: State, options: GroupSyncOptions, error: StoreError): void => {
+  if (state.failure !== null) return;
+  state.failure = error;
+  const lost = state.waiting;
+  state.waiting = [];
+  for (const waiter of lost) waiter.reject(error);
+  options.onFailure(error);
+};
+
+const start = (state: State, options: GroupSyncOptions): void => {
+  if (state.busy || state.failure !== null || state.waiting.length === 0) return;
+  state.busy = true;
+  const began = state.position;
+  fdatasync(options.wal.descriptor, (error) => finish(state, options, began, error));
+  options.onStarted();
+};
+
+const finish = (state: State, options: GroupSyncOptions, began: number, error: Error | null): void => {
+  state.busy = false;
+  if (state.failure === null) {
+    try {
+      if (error !== null) throw error;
+      options.wal.checkNamed();
+      state.synced = Math.max(state.synced, began);
+      release(state);
+      options.onSynced();
+    } catch (cause) {
+      fail(state, options, asStoreError(cause, `sync of ${options.wal.path}`));
     }
-    start();
-    if (!busy) for (const idler of idlers.splice(0)) idler();
-  };
-  const start = (): void => {
-    if (busy || failure !== null || waiting.length === 0) return;
-    busy = true;
-    const began = position;
-    fdatasync(options.wal.descriptor, (error) => finish(began, error));
-    options.onStarted();
-  };
+  }
+  start(state, options);
+  if (!state.busy) for (const idler of state.idlers.splice(0)) idler();
+};
+
+export const createGroupSync = (options: GroupSyncOptions): GroupSync => {
+  const state: State = { position: 0, synced: 0, busy: false, failure: null, waiting: [], idlers: [] };
   return {
     committed: () => {
-      position += 1;
+      state.position += 1;
     },
     get position() {
-      return position;
+      return state.position;
     },
-    reached: (reached) => {
-      if (failure !== null) return;
-      synced = Math.max(synced, reached);
-      release();
+    reached: (position) => {
+      if (state.failure !== null) return;
+      state.synced = Math.max(state.synced, position);
+      release(state);
     },
     durable: () => {
-      if (failure !== null) return Promise.reject(failure);
-      if (synced >= position) return Promise.resolve();
+      if (state.failure !== null) return Promise.reject(state.failure);
+      if (state.synced >= state.position) return Promise.resolve();
       return new Promise((resolve, reject) => {
-        waiting.push({ target: position, resolve, reject });
-        start();
+        state.waiting.push({ target: state.position, resolve, reject });
+        start(state, options);
       });
     },
-    fail,
-    idle: () => (busy ? new Promise((resolve) => idlers.push(resolve)) : Promise.resolve()),
+    fail: (error) => fail(state, options, error),
+    idle: () => (state.busy ? new Promise((resolve) => void state.idlers.push(resolve)) : Promise.resolve()),
   };
 };

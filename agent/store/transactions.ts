@@ -116,68 +116,92 @@ const createEntry = <T>(
   };
 };
 
-export const createTransactionQueue = (options: TransactionQueueOptions): TransactionQueue => {
-  const queue: Entry[] = [];
-  let paused = false;
-  let scheduled = false;
-  let sinceTurn = 0;
-  let refusal: StoreError | null = null;
-  let emptied: (() => void) | null = null;
+interface State {
+  readonly entries: Entry[];
+  paused: boolean;
+  /** A drain is on its way. */
+  scheduled: boolean;
+  /** Batches since the loop's last turn. */
+  sinceTurn: number;
+  /** Why nothing more is taken. */
+  refusal: StoreError | null;
+  emptied: (() => void) | null;
+}
 
-  const drain = (): void => {
-    scheduled = false;
-    const untilMs = options.monoMs() + SLICE_MS;
-    try {
-      while (queue.length > 0 && !paused && options.monoMs() < untilMs) {
-        sinceTurn += 1;
-        runBatch(options, queue, untilMs);
-      }
-    } catch (error) {
-      options.onFailure(asStoreError(error, "transaction"));
+const drain = (state: State, options: TransactionQueueOptions): void => {
+  state.scheduled = false;
+  const untilMs = options.monoMs() + SLICE_MS;
+  try {
+    while (state.entries.length > 0 && !state.paused && options.monoMs() < untilMs) {
+      state.sinceTurn += 1;
+      runBatch(options, state.entries, untilMs);
     }
-    if (queue.length > 0) schedule(true);
-    else emptied?.();
-  };
-  const nextTurn = (): void => {
-    sinceTurn = 0;
-    drain();
-  };
-  const schedule = (later: boolean): void => {
-    if (scheduled || paused) return;
-    scheduled = true;
-    if (later || sinceTurn >= TURN_MAX) options.timers.after(0, nextTurn);
-    else queueMicrotask(drain);
+  } catch (error) {
+    options.onFailure(asStoreError(error, "transaction"));
+  }
+  if (state.entries.length > 0) schedule(state, options, true);
+  else state.emptied?.();
+};
+
+const schedule = (state: State, options: TransactionQueueOptions, later: boolean): void => {
+  if (state.scheduled || state.paused) return;
+  state.scheduled = true;
+  if (later || state.sinceTurn >= TURN_MAX)
+    options.timers.after(0, () => {
+      state.sinceTurn = 0;
+      drain(state, options);
+    });
+  else queueMicrotask(() => drain(state, options));
+};
+
+const add = <T>(
+  state: State,
+  options: TransactionQueueOptions,
+  work: (database: Database) => T,
+): Promise<T> => {
+  if (state.refusal !== null) return Promise.reject(state.refusal);
+  if (state.entries.length >= QUEUE_MAX) {
+    const message = `store: ${QUEUE_MAX} transactions wait already; try again later`;
+    return Promise.reject(new StoreError("BUSY", message));
+  }
+  return new Promise((resolve, reject) => {
+    state.entries.push(createEntry(work, resolve, reject));
+    schedule(state, options, false);
+  });
+};
+
+export const createTransactionQueue = (options: TransactionQueueOptions): TransactionQueue => {
+  const state: State = {
+    entries: [],
+    paused: false,
+    scheduled: false,
+    sinceTurn: 0,
+    refusal: null,
+    emptied: null,
   };
   return {
-    add: (work) => {
-      if (refusal !== null) return Promise.reject(refusal);
-      if (queue.length >= QUEUE_MAX)
-        return Promise.reject(
-          new StoreError("BUSY", `store: ${QUEUE_MAX} transactions wait already; try again later`),
-        );
-      return new Promise((resolve, reject) => {
-        queue.push(createEntry(work, resolve, reject));
-        schedule(false);
-      });
-    },
+    add: (work) => add(state, options, work),
     pause: () => {
-      paused = true;
+      state.paused = true;
     },
     resume: () => {
-      paused = false;
-      if (queue.length > 0) schedule(true);
+      state.paused = false;
+      if (state.entries.length > 0) schedule(state, options, true);
     },
     turned: () => {
-      sinceTurn = 0;
+      state.sinceTurn = 0;
     },
     fail: (error) => {
-      refusal = error;
-      for (const entry of queue.splice(0)) entry.reject(error);
-      emptied?.();
+      state.refusal = error;
+      for (const entry of state.entries.splice(0)) entry.reject(error);
+      state.emptied?.();
     },
     end: () => {
-      refusal ??= new StoreError("CLOSED", "store: it is closed");
-      return queue.length === 0 ? Promise.resolve() : new Promise((resolve) => (emptied = resolve));
+      state.refusal ??= new StoreError("CLOSED", "store: it is closed");
+      if (state.entries.length === 0) return Promise.resolve();
+      return new Promise((resolve) => {
+        state.emptied = resolve;
+      });
     },
   };
 };
