@@ -41,6 +41,8 @@ interface State {
   notBeforeMs: number;
   /** Commits since the last look. */
   unseen: number;
+  /** The store closes: whoever still waits for a sync must not begin a restart beside the last checkpoint. */
+  finishing: boolean;
 }
 
 const checkpoint = async (
@@ -59,8 +61,7 @@ const checkpoint = async (
   if (done) sync.reached(position);
   wal.length();
   // A reader may come between the copy and the first commit, which then goes behind the old frames: harmless, tried again later.
-  if (!done || wal.used() >= policy.forcedBytes)
-    state.notBeforeMs = Math.max(state.notBeforeMs, clock.monoMs() + CHECKPOINT_RETRY_MS);
+  if (!done || wal.used() >= policy.forcedBytes) state.notBeforeMs = clock.monoMs() + CHECKPOINT_RETRY_MS;
 };
 
 const start = (state: State, options: RestartOptions): void => {
@@ -97,7 +98,7 @@ const decide = (state: State, options: RestartOptions): void => {
 
 const look = (state: State, options: RestartOptions): void => {
   state.unseen = 0;
-  if (options.failure.error !== null) return;
+  if (options.failure.error !== null || state.finishing) return;
   try {
     decide(state, options);
   } catch (error) {
@@ -113,6 +114,7 @@ export const createRestarts = (options: RestartOptions): Restarts => {
     lastCommitMs: clock.monoMs(),
     notBeforeMs: 0,
     unseen: 0,
+    finishing: false,
   };
   return {
     committed: () => {
@@ -122,8 +124,7 @@ export const createRestarts = (options: RestartOptions): Restarts => {
     },
     look: () => look(state, options),
     finish: async () => {
-      // Whoever still waits for a sync must not begin another restart beside the last one.
-      state.notBeforeMs = Number.POSITIVE_INFINITY;
+      state.finishing = true;
       await state.running;
       state.cancelLook?.();
       if (failure.error === null) await checkpoint(state, options, "finish");
