@@ -1,4 +1,5 @@
 // Knobs of the loopback homeserver that no real server has: tokens, clocks, discovery, being away, and the rest of the faults.
+import { createHmac } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { at, call, list, text } from "#test/peers/http.ts";
 import { type Homeserver, type HomeserverOptions, startHomeserver, type TestUser } from "./homeserver.ts";
@@ -61,6 +62,19 @@ describe("tokens", () => {
     const first = await call(server.url, "POST", `${V3}/login`, { body });
     const second = await call(server.url, "POST", `${V3}/login`, { body });
     expect([text(first.json, "user_id"), second.status]).toEqual([user.userId, 403]);
+  });
+
+  it("registers by shared secret, and refuses a wrong one", async () => {
+    const server = await start({ sharedSecret: "s3cret" });
+    const register = async (secret: string, name: string) => {
+      const path = "/_synapse/admin/v1/register";
+      const nonce = text((await call(server.url, "GET", path)).json, "nonce");
+      const signedText = [nonce, name, "pw", "notadmin"].join("\0");
+      const mac = createHmac("sha1", secret).update(signedText).digest("hex");
+      const body = { nonce, username: name, password: "pw", admin: false, mac };
+      return (await call(server.url, "POST", path, { body })).status;
+    };
+    expect([await register("s3cret", "carol"), await register("wrong", "mallory")]).toEqual([200, 403]);
   });
 
   it("limits logins after five", async () => {
