@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { bundleScripts, type GuestFile, guestPath } from "./gpio-vm/bundle.ts";
 import { buildImage } from "./gpio-vm/image.ts";
 import { buildKernel } from "./gpio-vm/kernel.ts";
 import { hostMirror, openArchive } from "./gpio-vm/packages.ts";
@@ -28,6 +29,12 @@ export interface GuestOptions {
   readonly libgpiod: 1 | 2;
   /** Further arguments of the script. */
   readonly args?: readonly string[];
+  /** Further scripts of the checkout, bundled beside the first: `/job/<name>.mjs`. */
+  readonly also?: readonly string[];
+  /** Packages that files of the checkout stand in for. */
+  readonly alias?: Readonly<Record<string, string>>;
+  /** Further files in the guest, by their path from its root. */
+  readonly files?: readonly GuestFile[];
   readonly limitMs?: number;
   readonly onLine?: (line: string) => void;
 }
@@ -57,10 +64,17 @@ const build = (progress: (line: string) => void): Promise<string> =>
     }
   });
 
-/** Boots the guest, runs one of this checkout's scripts in it with Node, and gives its exit code and output. */
+/**
+ * Boots the guest, runs one of this checkout's scripts in it with Node (bundled to one file, with what it imports), and gives its exit code and
+ * output. A script without types that ends in .js, .mjs or .cjs is run as it is, from the shared checkout.
+ */
 export const runInGuest = async (scriptPath: string, options: GuestOptions): Promise<GuestResult> => {
   const onLine = options.onLine ?? (() => undefined);
   const folder = await build(onLine);
+  const bundled = scriptPath.endsWith(".ts");
+  const files = bundled
+    ? await bundleScripts(PROJECT, [scriptPath, ...(options.also ?? [])], options.alias ?? {})
+    : [];
   return bootGuest({
     kernel: join(folder, "vmlinuz"),
     initramfs: join(folder, "initramfs.gz"),
@@ -68,7 +82,8 @@ export const runInGuest = async (scriptPath: string, options: GuestOptions): Pro
     checkout: PROJECT,
     nodeFolder: dirname(process.execPath),
     libgpiod: options.libgpiod,
-    args: [scriptPath, ...(options.args ?? [])],
+    args: [bundled ? `/${guestPath(scriptPath)}` : scriptPath, ...(options.args ?? [])],
+    files: [...files, ...(options.files ?? [])],
     limitMs: options.limitMs ?? GUEST_LIMIT_MS,
     onLine,
   });

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { stripVTControlCharacters } from "node:util";
-import { encodeCpio } from "./cpio.ts";
+import type { GuestFile } from "./bundle.ts";
+import { type Entry, encodeCpio } from "./cpio.ts";
 
 export interface Boot {
   readonly kernel: string;
@@ -15,8 +16,10 @@ export interface Boot {
   readonly checkout: string;
   readonly nodeFolder: string;
   readonly libgpiod: 1 | 2;
-  /** Arguments of node in the guest, paths relative to the checkout. */
+  /** Arguments of node in the guest, whose working folder is the checkout. */
   readonly args: readonly string[];
+  /** Put into the guest's root. */
+  readonly files: readonly GuestFile[];
   readonly limitMs: number;
   readonly onLine: (line: string) => void;
 }
@@ -50,6 +53,8 @@ const writeInitramfs = (boot: Boot, folder: string): string => {
   const addition = encodeCpio([
     { kind: "file", path: "init", data: readFileSync(boot.init), mode: 0o755 },
     { kind: "file", path: "job.sh", data: Buffer.from(job), mode: 0o644 },
+    { kind: "folder", path: "job" },
+    ...boot.files.map((file): Entry => ({ kind: "file", mode: 0o755, ...file })),
   ]);
   const path = join(folder, "initramfs");
   const base = readFileSync(boot.initramfs);
