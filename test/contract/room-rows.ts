@@ -46,6 +46,30 @@ export const roomRows: readonly Row[] = [
       return ids.map((id) => id.includes(":"));
     },
   ),
+  all(
+    "names a version 12 room by its create event, which tells the creator",
+    [true, true],
+    async ({ user }) => {
+      const client = await user();
+      const roomId = await createRoom(client, { room_version: "12" });
+      const create = await client.ok("GET", inRoom(roomId, `event/$${roomId.slice(1)}`));
+      return [text(create, "type") === "m.room.create", text(create, "sender") === client.userId];
+    },
+  ),
+  all("lets a version 12 creator do what takes more than any number", 200, async ({ user }) => {
+    const client = await user();
+    const override = { events: { "a.state": 1_000_000 } };
+    const body = { room_version: "12", power_level_content_override: override };
+    const roomId = await createRoom(client, body);
+    return (await client.call("PUT", inRoom(roomId, "state/a.state/"), { body: {} })).status;
+  }),
+  all("gives a state event whole when asked with format=event", true, async ({ user }) => {
+    const client = await user();
+    const roomId = await createRoom(client);
+    const query = { format: "event" };
+    const event = await client.ok("GET", inRoom(roomId, "state/m.room.create/"), { query });
+    return text(event, "sender") === client.userId && text(event, "event_id") !== "";
+  }),
   row(
     "table, createRoom v12 with the creator in PL users",
     { synapse: [400, "M_UNKNOWN"], dendrite: [400, "M_FORBIDDEN"], conduit: [403, "M_FORBIDDEN"] },

@@ -1,7 +1,7 @@
 // createRoom (Client-Server API, "Creation"): the order of its events, presets, and what room version 12 changed (MSC4289, MSC4291).
 import { isObject, type JsonObject, listAt, objectAt, stringAt, stringsAt } from "./json.ts";
 import { badRequest, Refusal } from "./refusal.ts";
-import { append, submit } from "./rooms.ts";
+import { append, type Circumstances, submit } from "./rooms.ts";
 import { creatorsRule } from "./rules.ts";
 import { announce, freshId, type Room, type Session, type World } from "./world.ts";
 
@@ -146,13 +146,14 @@ export const createRoom = (world: World, session: Session, body: JsonObject): Ro
   const alias = aliasOf(world, body);
   const room = newRoom(world, version, creators);
   const sender = session.userId;
-  const put = (type: string, stateKey: string, content: JsonObject): void => {
-    append(world, room, { type, sender, stateKey, content });
+  const put = (type: string, stateKey: string, content: JsonObject, how: Circumstances = {}): void => {
+    append(world, room, { type, sender, stateKey, content }, how);
   };
   const creation: JsonObject = { ...(objectAt(body, "creation_content") ?? {}), room_version: version };
   if (version === "10") creation["creator"] = sender;
   if (creators.length > 1) creation["additional_creators"] = creators.slice(1);
-  put("m.room.create", "", creation);
+  // MSC4291: a version 12 room is named by its create event.
+  put("m.room.create", "", creation, creatorsRule(version) ? { eventId: `$${room.roomId.slice(1)}` } : {});
   put("m.room.member", sender, { membership: "join", displayname: sender.slice(1, sender.indexOf(":")) });
   put("m.room.power_levels", "", powerLevels);
   for (const { type, stateKey, content } of settingsOf(body, alias)) put(type, stateKey, content);

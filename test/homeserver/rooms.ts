@@ -18,6 +18,8 @@ import {
 export interface Circumstances {
   readonly session?: Session;
   readonly transactionId?: string;
+  /** The create event of a version 12 room has its room's ID. */
+  readonly eventId?: string;
   /** What `?ts=` asked for, where the profile honours it. */
   readonly ts?: number;
 }
@@ -60,7 +62,7 @@ const redact = (room: Room, event: StoredEvent): void => {
 export const append = (world: World, room: Room, draft: Draft, how: Circumstances = {}): StoredEvent => {
   const replaces = draft.stateKey === null ? null : room.state.get(stateKeyOf(draft.type, draft.stateKey));
   const event: StoredEvent = {
-    eventId: `$${freshId(world, "event")}`,
+    eventId: how.eventId ?? `$${freshId(world, "event")}`,
     roomId: room.roomId,
     type: draft.type,
     sender: draft.sender,
