@@ -20,6 +20,3 @@ export const FUTURE_MS_MAX = 60_000;
 
 /** Commands remembered, so that none runs twice; older ones are stale by their age anyway. */
 export const COMMANDS_KEPT_MAX = 10_000;
-
-/** Stale commands of the first sync that are answered one by one; more are summed up. */
-export const STALE_ANSWERS_MAX = 3;

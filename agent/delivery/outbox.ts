@@ -128,18 +128,6 @@ export const acknowledge = (
       .run(row.reference, eventId);
 };
 
-/** An echo of /sync names one of ours: acknowledged there and then, in the transaction of the sync. */
-export const acknowledgeEcho = (database: Database, txnId: string, eventId: string): boolean => {
-  const row = database.prepare("SELECT id, room_id, reference FROM outbox WHERE txn_id = ?").get(txnId);
-  if (row === null) return false;
-  acknowledge(
-    database,
-    { id: Number(row["id"]), roomId: String(row["room_id"]), reference: textOrNull(row["reference"]) },
-    eventId,
-  );
-  return true;
-};
-
 /** The room will never accept it: set aside with the reason, so that what stands behind it goes on. */
 export const bury = (database: Database, row: OutboxRow, reason: string, atMs: number): void => {
   database
@@ -160,6 +148,10 @@ export const deliveredAs = (database: Database, reference: string): string | nul
       "event_id"
     ],
   );
+
+/** An event that was put under this name may be in the room already, but which it is there is not known yet. */
+export const isUnsettled = (database: Database, reference: string): boolean =>
+  database.prepare("SELECT 1 FROM outbox WHERE reference = ? AND attempts > 0").get(reference) !== null;
 
 export const waitingIn = (database: Database, lane: Lane): number =>
   Number(database.prepare("SELECT count(*) AS n FROM outbox WHERE lane = ?").get(lane)?.["n"] ?? 0);

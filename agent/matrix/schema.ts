@@ -35,7 +35,7 @@ export const homeserverSchema: ZodType<HomeserverConfig> = z
       .string()
       .min(1)
       .optional()
-      .describe("Matrix device ID to log in with; by default the server chooses."),
+      .describe("Matrix device ID to log in with; by default the agent makes one and keeps it."),
   })
   .refine((value) => (value.url === undefined) !== (value.server === undefined), {
     error: 'expected exactly one of "url" and "server"',

@@ -1,5 +1,5 @@
 // Keeps the one status message of the people room up to date: made once, then edited, at most every so often, and once more when the agent stops.
-import { deliveredAs, type Outgoing, put } from "#agent/delivery/outbox.ts";
+import { deliveredAs, isUnsettled, type Outgoing, put } from "#agent/delivery/outbox.ts";
 import { edit } from "#agent/matrix/relations.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
@@ -58,6 +58,8 @@ export class StatusMessage {
     const content = statusContent(snapshot);
     await this.#store.transaction((database) => {
       const first = deliveredAs(database, reference(roomId));
+      // Its first version is on its way: another one now would make a second message.
+      if (first === null && isUnsettled(database, reference(roomId))) return;
       const common = { lane: "state" as const, roomId, type: "m.room.message", mergeKey: reference(roomId) };
       const outgoing: Outgoing =
         first === null

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import type { RealServer } from "#scripts/servers/types.ts";
 import { startSynapse, synapseAvailable } from "#scripts/synapse.ts";
 import { createMosquitto } from "#test/drivers/mqtt/mosquitto.ts";
+import { createPty } from "#test/drivers/pty.ts";
 import { needs, which } from "#test/support/peers.ts";
 import { eventually, makeSite, online } from "./site.ts";
 
@@ -77,5 +78,59 @@ needs("mosquitto, synapse", peers(), (mosquitto) => {
     expect(found).toHaveLength(next);
     expect([...found].sort((a, b) => a - b)).toEqual(acknowledged.sort((a, b) => a - b));
     expect(found).toEqual([...found].sort((a, b) => a - b));
+  });
+});
+
+/** What a serial line brings is journalled at once: a kill can cost what was under way to the disk, no more than this. */
+const FLUSH_WINDOW_MS = 500;
+
+const serialYaml = (path: string): string => `drivers:
+  line:
+    type: serial
+    path: ${path}
+    framing: { type: lines }
+    readings: [{ name: line/number, type: number }]
+delivery: { batch: { max_age: 200ms, max_count: 50 } }
+`;
+
+const serialPeers = (): string | null => (synapseAvailable() === null ? null : which("socat"));
+
+needs("socat, synapse", serialPeers(), (socat) => {
+  it("loses nothing of a serial line that is older than the flush window when it is killed", {
+    timeout: 120_000,
+  }, async () => {
+    const server = await startSynapse({ liftLimits: true });
+    onTestFinished(() => server.stop());
+    const pty = await createPty(socat);
+    onTestFinished(() => pty.dispose());
+    await pty.plugIn();
+    const site = await makeSite({ server, yaml: serialYaml(pty.path) });
+    let agent = site.start();
+    await online(site);
+    const sentAt: number[] = [];
+    const timer = setInterval(() => {
+      pty.say(`${sentAt.length}\n`);
+      sentAt.push(performance.now());
+    }, EVERY_MS);
+    onTestFinished(() => clearInterval(timer));
+    const numbers = async (): Promise<number[]> => (await site.readings()).map(({ value }) => Number(value));
+    await eventually("the line to be read", async () => (await numbers()).length > 0);
+    const first = Math.min(...(await numbers()));
+    const from = performance.now();
+    await eventually("two seconds of data", () => performance.now() - from > 2000);
+    const killedAt = performance.now();
+    await agent.kill();
+    clearInterval(timer);
+    agent = site.start();
+    const owed = sentAt.flatMap((at, number) =>
+      number >= first && at < killedAt - FLUSH_WINDOW_MS ? [number] : [],
+    );
+    await eventually("everything owed in the room", async () => {
+      const found = new Set(await numbers());
+      return owed.every((number) => found.has(number));
+    });
+    const found = await numbers();
+    expect(owed.length).toBeGreaterThan(50);
+    expect(new Set(found).size).toBe(found.length);
   });
 });

@@ -180,6 +180,21 @@ describe("delivery through faults", () => {
     expect(running.log.some(({ message }) => message.includes("set aside"))).toBe(true);
   });
 
+  it("makes one status message even when the answer to its first version is lost", async () => {
+    const here = await site();
+    const match = { method: "PUT", path: /\/send\/m\.room\.message/ };
+    const fault = here.server.fault({ kind: "answer-lost", match, times: 1 });
+    const running = await here.start();
+    const { people } = await rooms(here, running);
+    await here.server.waitUntil(() => fault.hits() === 1);
+    const messages = () =>
+      here.server
+        .events(people)
+        .filter(({ type, sender }) => type === "m.room.message" && sender === here.device.userId);
+    await here.server.waitUntil(() => messages().length >= 3);
+    expect(messages().filter(({ content }) => content["m.relates_to"] === undefined)).toHaveLength(1);
+  });
+
   it("recognises a delivery of the source that was journalled before", async () => {
     const here = await site();
     const running = await here.start();
