@@ -31,8 +31,8 @@ export function publicOneTimeKey(key: StoredOneTimeKey): OneTimeKey {
 }
 
 /**
- * `keys` with `count` new ones, which take the IDs from `firstId`. Beyond ONE_TIME_KEYS_MAX keys are dropped: published ones first,
- * the oldest batch first, since the server has given those out long ago; then the oldest unpublished ones.
+ * `keys` with `count` new ones, which take the IDs from `firstId`. Beyond ONE_TIME_KEYS_MAX the oldest are dropped: those were published first
+ * (keys are published all at once), and the server has given them out long ago.
  */
 export function addOneTimeKeys(
   provider: CryptoProvider,
@@ -51,10 +51,5 @@ export function addOneTimeKeys(
   }));
   const all = [...keys, ...created];
   const surplus = Math.max(all.length - ONE_TIME_KEYS_MAX, 0);
-  const leaving = [...all.filter((key) => key.published), ...all.filter((key) => !key.published)].slice(
-    0,
-    surplus,
-  );
-  const gone = new Set(leaving);
-  return { keys: all.filter((key) => !gone.has(key)), created, dropped: leaving };
+  return { keys: all.slice(surplus), created, dropped: all.slice(0, surplus) };
 }

@@ -34,6 +34,7 @@ describe.each(PROVIDERS)("an account on the %s provider", (_name, provider) => {
       const signature = alice.sign(message);
       verifySignature(provider, alice.ed25519, message, signature);
       expect(alice.sign(utf8(message))).toBe(signature);
+      verifySignature(provider, alice.ed25519, utf8(message), signature);
       expect(codeOf(() => verifySignature(provider, alice.ed25519, `${message}!`, signature))).toBe(
         "SIGNATURE",
       );

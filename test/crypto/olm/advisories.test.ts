@@ -276,6 +276,40 @@ describe("vodozemac CVE-2024-34063: secrets were not wiped any more", () => {
     for (const bytes of roots) expect(bytes.every((byte) => byte === 0)).toBe(true);
   });
 
+  it("shared secrets are zeros after use, each alone and joined", () => {
+    const seen: Uint8Array[] = [];
+    const provider: CryptoProvider = {
+      ...nodeProvider,
+      generateX25519: () => {
+        const made = nodeProvider.generateX25519();
+        const agree = (theirs: Uint8Array): Uint8Array => {
+          const shared = made.agree(theirs);
+          seen.push(shared);
+          return shared;
+        };
+        return { publicKey: made.publicKey, exportSecret: () => made.exportSecret(), agree };
+      },
+      hkdfSha256: (salt, secret, info, length) => {
+        if (length === 64) seen.push(secret);
+        return nodeProvider.hkdfSha256(salt, secret, info, length);
+      },
+    };
+    const { aliceSession, bobSession } = established(provider);
+    bobSession.decrypt(aliceSession.encrypt("x"));
+    expect(seen.map((bytes) => bytes.length)).toEqual([
+      32,
+      32,
+      32,
+      96,
+      32,
+      32,
+      32,
+      96,
+      ...new Array<number>(8).fill(32),
+    ]);
+    for (const bytes of seen) expect(bytes.every((byte) => byte === 0)).toBe(true);
+  });
+
   it("the parts that a ratchet goes through are zeros after use", () => {
     const { provider, made } = watching(["hmacSha256"]);
     advanceRatchet(provider, newRatchet(provider), 70_000);
