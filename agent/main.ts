@@ -46,12 +46,14 @@ const bootId = (): string => {
 };
 
 declare const PETREL_WORKER: string | undefined;
+declare const PETREL_WORKER_SOURCE: string | undefined;
 
-/** The build puts the worker beside the bundle and its name here. */
-const worker = async (): Promise<WorkerSource> =>
-  typeof PETREL_WORKER === "undefined"
-    ? (await import("./store/checkpoint.ts")).UNBUILT_WORKER
-    : { url: new URL(PETREL_WORKER, import.meta.url) };
+/** The build puts the worker beside the bundle and its name here; a single executable has no files beside it and gets the worker's text. */
+const worker = async (): Promise<WorkerSource> => {
+  if (typeof PETREL_WORKER_SOURCE !== "undefined") return { source: PETREL_WORKER_SOURCE };
+  if (typeof PETREL_WORKER !== "undefined") return { url: new URL(PETREL_WORKER, import.meta.url) };
+  return (await import("./store/checkpoint.ts")).UNBUILT_WORKER;
+};
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -65,7 +67,7 @@ const onSignal = (listener: (signal: string) => void): (() => void) => {
 /** Monotonic milliseconds of CLOCK_MONOTONIC, the same clock that the kernel stamps GPIO edges with. */
 const NS_PER_MS = 1e6;
 
-const outside: Outside = {
+const outside: Omit<Outside, "worker"> = {
   clock: { wallMs: () => Date.now(), monoMs: () => Number(process.hrtime.bigint()) / NS_PER_MS },
   timers: {
     after: (delayMs, callback) => {
@@ -81,7 +83,6 @@ const outside: Outside = {
   pid: process.pid,
   superuser: process.getuid?.() === 0,
   bootId: bootId(),
-  worker: await worker(),
   killGroup: (pid, signal) => {
     try {
       process.kill(-pid, signal);
@@ -93,5 +94,12 @@ const outside: Outside = {
   umask: (mask) => process.umask(mask),
 };
 
-const { runCommandLine } = await import("./cli/program.ts");
-process.exitCode = await runCommandLine(outside, process.argv.slice(2));
+/** A call instead of an await at the top: the single executable is made of CommonJS, which has none. */
+const main = async (): Promise<void> => {
+  // Stands if the program ever ends without having come to the end.
+  process.exitCode = 1;
+  const { runCommandLine } = await import("./cli/program.ts");
+  process.exitCode = await runCommandLine({ ...outside, worker: await worker() }, process.argv.slice(2));
+};
+
+void main();

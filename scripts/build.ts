@@ -40,7 +40,8 @@ const buildMs = (): number => {
   }
 };
 
-const common = (): BuildOptions => ({
+/** What every build of shipped code has in common. */
+export const commonOptions = (): BuildOptions => ({
   absWorkingDir: ROOT,
   bundle: true,
   platform: "node",
@@ -52,6 +53,12 @@ const common = (): BuildOptions => ({
   keepNames: true,
   legalComments: "none",
   logLevel: "warning",
+});
+
+/** What agent/version.ts is told. */
+export const versionDefines = (): Record<string, string> => ({
+  PETREL_VERSION: JSON.stringify(manifest.version),
+  PETREL_BUILD_MS: String(buildMs()),
 });
 
 /** "./crypto/olm" -> the file that it is built from. */
@@ -73,20 +80,16 @@ const libraryEntries = (): Record<string, string> =>
 
 export const buildAgent = async (outdir: string = join(ROOT, "dist")): Promise<void> => {
   await build({
-    ...common(),
+    ...commonOptions(),
     entryPoints: { petrel: "agent/main.ts" },
     outdir,
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
     banner: { js: REQUIRE },
-    define: {
-      PETREL_VERSION: JSON.stringify(manifest.version),
-      PETREL_BUILD_MS: String(buildMs()),
-      PETREL_WORKER: JSON.stringify("./checkpoint-worker.mjs"),
-    },
+    define: { ...versionDefines(), PETREL_WORKER: JSON.stringify("./checkpoint-worker.mjs") },
   });
   await build({
-    ...common(),
+    ...commonOptions(),
     entryPoints: { "checkpoint-worker": "agent/store/checkpoint-worker.ts" },
     outdir,
   });
@@ -95,7 +98,7 @@ export const buildAgent = async (outdir: string = join(ROOT, "dist")): Promise<v
 
 const buildLibrary = async (): Promise<void> => {
   await build({
-    ...common(),
+    ...commonOptions(),
     entryPoints: libraryEntries(),
     outdir: join(ROOT, "dist/lib"),
     splitting: true,
