@@ -142,6 +142,8 @@ const run = async (task: ChildTask): Promise<void> => {
   say("open");
   try {
     await SCENARIOS[task.scenario](task, store);
+    await store.close();
+    say("closed");
   } catch (error) {
     if (!store.failed.aborted) say(`unexpected ${String(error)}`);
   }
@@ -151,8 +153,6 @@ const run = async (task: ChildTask): Promise<void> => {
     // As main does: without closing, which would copy a log that can no longer be trusted.
     process.exit(3);
   }
-  await store.close();
-  say("closed");
 };
 
 if (import.meta.main)
