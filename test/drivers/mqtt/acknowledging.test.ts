@@ -1,5 +1,6 @@
 // PUBACK and PUBREC wait for the disk, keep their order, and do not make messages wait for each other. The witness is the broker's own log.
 import { expect, it } from "vitest";
+import { DELIVERIES_HELD_MAX } from "#drivers/mqtt/limits.ts";
 import { needs, which } from "#test/support/peers.ts";
 import { until } from "../harness.ts";
 import { publish, run } from "./mosquitto.ts";
@@ -85,6 +86,23 @@ needs("mosquitto", which("mosquitto"), (program) => {
         expect(midsOf(acks())).toEqual(sent);
       }));
   }
+
+  it("holds a bounded number of messages, although mosquitto sends more than its window", () =>
+    onStage({ program }, async (stage) => {
+      await stage.up();
+      stage.harness.emitMode = "hold";
+      await publishMany(stage, 600, "1");
+      await until(() => stage.harness.emitted.length === 20, "the first window");
+      stage.harness.release();
+      await until(() => stage.harness.emitted.length === 20 + DELIVERIES_HELD_MAX, "what the bound allows");
+      await stage.driver.write?.({ target: "other", payload: Buffer.from("x"), qos: 0 });
+      expect(stage.harness.emitted.length).toBe(20 + DELIVERIES_HELD_MAX);
+      stage.harness.emitMode = "durable";
+      stage.harness.release();
+      await until(() => stage.harness.emitted.length === 600, "the rest");
+      const values = stage.harness.readings().map(({ value }) => value);
+      expect(values).toEqual(Array.from({ length: 600 }, (_, index) => index));
+    }));
 
   it("leaves a message of QoS 1 with the broker when it could not be stored, and gets it again with DUP", () =>
     onStage({ program }, async (stage) => {
