@@ -20,7 +20,8 @@ import {
   type DriverKind,
   type WriteRequest,
 } from "./driver.ts";
-import { createPacketMeter } from "./packet-meter.ts";
+import { filterSocket } from "./filtered-socket.ts";
+import { createPacketFilter, type PacketFilter } from "./packet-filter.ts";
 import { type Connection, createReconnector } from "./reconnect.ts";
 import { isTopic } from "./topic.ts";
 import { compileTopicMapping } from "./topic-mapping.ts";
@@ -49,7 +50,15 @@ const refuse = (packet: PublishPacket): void => {
 const badLogin = (): AuthenticateError =>
   Object.assign(new Error("bad user name or password"), { returnCode: 4 });
 
-const createHooks = ({ access, report }: Parts, intake: Intake) => {
+const oversize = (topic: string, { packet_bytes_max }: BrokerOptions): Discard => ({
+  counter: "oversize",
+  message: `${topic}: a message of more than ${packet_bytes_max} bytes was dropped`,
+  level: "warn",
+});
+
+type Filters = WeakMap<object, PacketFilter>;
+
+const createHooks = ({ access, report, options }: Parts, intake: Intake, filters: Filters) => {
   const grants = new WeakMap<Client, Grant>();
   const denied = (message: string): void => report({ counter: "denied", message, level: "warn" });
   return {
@@ -84,6 +93,9 @@ const createHooks = ({ access, report }: Parts, intake: Intake) => {
       const grant = client === null ? undefined : grants.get(client);
       if (grant?.mayPublish(packet.topic) !== true) {
         denied(`${grant?.user ?? "somebody"} may not publish to ${packet.topic}; the message was dropped`);
+        refuse(packet);
+      } else if (client !== null && filters.get(client.conn)?.wasCut(packet.messageId ?? 0) === true) {
+        report(oversize(packet.topic, options));
         refuse(packet);
       }
       intake.take(client, packet, done);
@@ -123,19 +135,12 @@ const listen = (server: Server, { host, port }: BrokerOptions, place: string): P
     });
   });
 
-// aedes reads with `read()`; what it gets is measured on the way, so that an announced packet of 200 MB is not collected first.
-const meterSocket = (socket: Socket, { options, report }: Parts): void => {
-  const meter = createPacketMeter(options.packet_bytes_max);
-  const read = socket.read.bind(socket);
-  socket.read = (size?: number): unknown => {
-    const chunk: unknown = read(size);
-    if (!(chunk instanceof Uint8Array) || meter(chunk)) return chunk;
-    const message = `a client sent a packet of more than ${options.packet_bytes_max} bytes and was disconnected`;
-    report({ counter: "oversize", message, level: "warn" });
-    socket.destroy();
-    return null;
-  };
-};
+const createFilter = ({ options, report }: Parts): PacketFilter =>
+  createPacketFilter({
+    packetBytesMax: options.packet_bytes_max,
+    cuts: true,
+    dropped: (topic) => report(oversize(topic, options)),
+  });
 
 const closing = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
 
@@ -152,6 +157,7 @@ class EmbeddedBroker implements Connection {
   #server: Server | null = null;
   #running: { readonly aedes: Aedes; readonly intake: Intake } | null = null;
   readonly #sockets = new Set<Socket>();
+  readonly #filters: Filters = new WeakMap();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -169,7 +175,7 @@ class EmbeddedBroker implements Connection {
       drainTimeout: DRAIN_TIMEOUT_MS,
       maxInflightInbound: HALF_DONE_MAX,
       maxClientsIdLength: 128,
-      ...createHooks(this.#parts, intake),
+      ...createHooks(this.#parts, intake, this.#filters),
     });
     // It may have been closed meanwhile: then nothing may be left open.
     if (this.#server === server)
@@ -229,8 +235,11 @@ class EmbeddedBroker implements Connection {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     socket.setNoDelay(true);
-    meterSocket(socket, this.#parts);
-    this.#running.aedes.handle(socket);
+    const filter = createFilter(this.#parts);
+    const broken = (): Error => new Error(`a packet of more than ${options.packet_bytes_max} bytes`);
+    const filtered = filterSocket(socket, filter, broken);
+    this.#filters.set(filtered, filter);
+    this.#running.aedes.handle(filtered);
   }
 }
 

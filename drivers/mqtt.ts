@@ -1,11 +1,12 @@
 // The mqtt driver: a client of somebody else's broker (MQTT 3.1.1 and 5). Messages become readings, `write` publishes.
-// PUBACK goes out once the readings are durable (drivers/mqtt/link.ts says how), so what the broker considers delivered survives a power cut.
+// PUBACK goes out once the readings are durable (mqtt/intake.ts says how), so what the broker considers delivered survives a power cut.
 //
 //   home: { type: mqtt, url: mqtt://192.168.7.2, client_id: attic, subscriptions: [{ filter: "home/+/temperature" }] }
 //
 //   reconnect.ts --open--> link.ts --messages--> topic-receiver.ts --readings--> emit
 //                          publisher.ts <-- write
 import { readFile } from "node:fs/promises";
+import { createDiscardReporter } from "./discards.ts";
 import {
   type Driver,
   type DriverContext,
@@ -84,6 +85,7 @@ const checkWrite = ({ target, payload }: WriteRequest): void => {
 /** What the driver wants to know of its connections. */
 interface Watch {
   readonly receive: Receiver;
+  oversize(topic: string): void;
   up(link: Link): void;
   down(link: Link, reason: DriverError): void;
 }
@@ -112,6 +114,7 @@ class Broker implements Connection {
         { ...this.#settings, ...loaded },
         {
           deliver: this.#watch.receive,
+          oversize: this.#watch.oversize,
           connected: (resumed) => void this.#subscribe(link, resumed).then(resolve, link.fail),
           closed: (reason) => {
             // After the promise is settled this changes nothing.
@@ -150,7 +153,14 @@ class Broker implements Connection {
 const createMqtt = (name: string, options: MqttOptions, context: DriverContext): Driver => {
   const settings = settingsOf(name, options, context);
   const publisher = createPublisher(settings.endpoint.shown, context.timers);
+  const report = createDiscardReporter(context);
   const broker = new Broker(settings, {
+    oversize: (topic) =>
+      report({
+        counter: "oversize",
+        message: `${topic}: a message of more than ${PACKET_BYTES_MAX} bytes was dropped`,
+        level: "warn",
+      }),
     receive: createReceiver(context, compileTopicMapping(options.subscriptions)),
     up: ({ client }) => publisher.attach(client),
     down: ({ client }, reason) => {
