@@ -164,9 +164,8 @@ export const openLink = (settings: LinkSettings, events: LinkEvents): Link => {
   client.on("disconnect", (packet) => {
     reason ??= connectionError(endpoint.shown, { code: packet.reasonCode });
   });
-  client.on("error", (error) => {
-    reason ??= connectionError(endpoint.shown, error);
-  });
+  // mqtt.js leaves the connection open after some errors (a server that speaks no MQTT): nothing good comes of it any more.
+  client.on("error", fail);
   client.on("close", () => {
     if (ended) return;
     ended = true;
