@@ -13,6 +13,7 @@ const PEERS: readonly PeerInstall[] = [
   { name: "dendrite", args: ["scripts/dendrite.ts", "--install"] },
   { name: "vodozemac", args: ["test/peers/olm/install.ts", "vodozemac"] },
   { name: "goolm", args: ["test/peers/olm/install.ts", "goolm"] },
+  { name: "gpio-vm", args: ["scripts/gpio-vm.ts", "--install"] },
 ];
 
 const install = ({ args, name }: PeerInstall): Promise<boolean> =>
