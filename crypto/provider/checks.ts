@@ -3,6 +3,7 @@
 // noble's strict mode accepts torsion in R that OpenSSL refuses), so the decision is taken here, once.
 import type { EdwardsPoint } from "@noble/curves/abstract/edwards.js";
 import { ED25519_TORSION_SUBGROUP, ed25519 } from "@noble/curves/ed25519.js";
+import { hexToBytes } from "@noble/hashes/utils.js";
 import { CryptoError } from "../errors.ts";
 
 export const KEY_BYTES = 32;
@@ -77,7 +78,7 @@ const GROUP_ORDER: Uint8Array = littleEndian(ed25519.Point.Fn.ORDER);
 
 /** The y coordinates of the eight points whose order divides 8, with the sign bit cleared. */
 const SMALL_ORDER_Y: readonly Uint8Array[] = ED25519_TORSION_SUBGROUP.map((hex) =>
-  withoutSign(ed25519.Point.fromHex(hex).toBytes()),
+  withoutSign(hexToBytes(hex)),
 );
 
 /**

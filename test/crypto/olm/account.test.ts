@@ -155,6 +155,7 @@ describe("fallback keys", () => {
     alice.generateFallbackKey();
     alice.markKeysAsPublished();
     expect(alice.unpublishedFallbackKey()).toBeNull();
+    expect(alice.exportState().fallbackKey).toMatchObject({ id: 1, published: true });
     alice.generateFallbackKey();
     expect(alice.unpublishedFallbackKey()).not.toBeNull();
   });
