@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { which } from "#test/support/peers.ts";
 import { until } from "../harness.ts";
 
 export interface Mosquitto {
@@ -58,7 +59,11 @@ export const createMosquitto = async (
 
   const start = async (): Promise<void> => {
     if (child !== null) return;
-    const started = spawn(program, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+    // The kernel ends it with this process, however that ends, where util-linux can ask for it.
+    const setpriv = which("setpriv");
+    const line = [program, "-c", config];
+    const [first = program, ...rest] = setpriv === null ? line : [setpriv, "--pdeathsig", "KILL", ...line];
+    const started = spawn(first, rest, { stdio: ["ignore", "ignore", "pipe"] });
     child = started;
     const from = log.length;
     started.stderr?.on("data", (chunk: Buffer) => {
