@@ -42,8 +42,9 @@ class Reader {
     return JSON.stringify(events);
   }
 
+  /** A server may answer a first /sync out of its cache of some minutes: everything since is read away. */
   async start(): Promise<void> {
-    await this.#sync(0);
+    while ((await this.#sync(0)) !== "[]");
   }
 
   async see(value: string): Promise<void> {
