@@ -1,49 +1,85 @@
-// The door: what a driver hands up becomes a stamped reading, or is turned away and counted. Pure, so that it can be tested without a driver.
+// The door through which every reading comes in (DESIGN 2, "shaping"): a driver's reading becomes a stamped reading, or is turned away and counted.
+// Pure, so that it can be tested without a driver. What passes fits into an event that homeservers take, whatever a device sent: behind the door a
+// reading that no event can hold would take its whole event, and some hundred readings with it, to the dead letters.
+
 import type { Channel, Channels } from "#agent/telemetry/channels.ts";
 import { SENML_NAME } from "#agent/telemetry/channels.ts";
+import { plainBytes } from "#agent/telemetry/event.ts";
+import { READINGS_BYTES_MAX, TIME_MS_MAX } from "#agent/telemetry/limits.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
 import type { Clock, Reading } from "#drivers/driver.ts";
-import { NAME_BYTES_MAX, VALUE_BYTES_MAX } from "./limits.ts";
+import { NAME_BYTES_MAX } from "./limits.ts";
 
 /** Why a reading was turned away, as a counter's name. */
-export type TurnedAway = "bad_name" | "not_finite" | "too_long" | "thinned";
-
-const sizeOf = (value: Reading["value"]): number =>
-  typeof value === "string" || value instanceof Uint8Array ? value.length : 0;
-
-const fault = ({ name, value }: Reading): TurnedAway | null => {
-  if (name.length > NAME_BYTES_MAX || !SENML_NAME.test(name)) return "bad_name";
-  if (typeof value === "number" && !Number.isFinite(value)) return "not_finite";
-  return sizeOf(value) > VALUE_BYTES_MAX ? "too_long" : null;
-};
+export type TurnedAway = "bad_name" | "bad_value" | "not_finite" | "too_long" | "thinned";
 
 export interface DoorState {
-  /** Monotonic time of the last reading that was let in, by name: for channels that are thinned. */
+  /** Monotonic time of the last reading that was let in, by name: for channels that are thinned, so never more than the configuration names. */
   readonly lastIn: Map<string, number>;
 }
 
-const thinned = (reading: Reading, channel: Channel | undefined, state: DoorState): boolean => {
-  if (channel?.every === undefined) return false;
-  const last = state.lastIn.get(reading.name);
-  if (last !== undefined && reading.monoMs - last < channel.every) return true;
-  state.lastIn.set(reading.name, reading.monoMs);
+const isKnownKind = (value: unknown): boolean =>
+  typeof value === "number" ||
+  typeof value === "string" ||
+  typeof value === "boolean" ||
+  value instanceof Uint8Array;
+
+/** Found before anything is made of the reading: a text of megabytes is not copied to see that it is too long. */
+const fault = ({ name, value }: Reading): TurnedAway | null => {
+  if (name.length > NAME_BYTES_MAX || !SENML_NAME.test(name)) return "bad_name";
+  if (!isKnownKind(value)) return "bad_value";
+  if (typeof value === "number") return Number.isFinite(value) ? null : "not_finite";
+  return typeof value !== "boolean" && value.length > READINGS_BYTES_MAX ? "too_long" : null;
+};
+
+/** Numbers need not be measured: the most of what comes. */
+const isSurelyShort = ({ unit, value }: StampedReading): boolean =>
+  (typeof value === "number" || typeof value === "boolean") && (unit?.length ?? 0) < 100;
+
+const isThinned = ({ name, monoMs }: StampedReading, every: number, state: DoorState): boolean => {
+  const last = state.lastIn.get(name);
+  if (last !== undefined && monoMs - last < every) return true;
+  state.lastIn.set(name, monoMs);
   return false;
 };
 
 const channelOf = (channels: Channels, name: string): Channel | undefined =>
   Object.hasOwn(channels, name) ? channels[name] : undefined;
 
-/** Wall time of a sample: the source's own stamp, or the wall clock now less the sample's age by the monotonic clock. */
-const stamp = (reading: Reading, channel: Channel | undefined, clock: Clock): StampedReading => {
-  const wallMs = clock.wallMs() - (clock.monoMs() - reading.monoMs);
-  const unit = reading.unit ?? channel?.unit;
+const isTime = (ms: number | undefined): ms is number =>
+  ms !== undefined && Number.isFinite(ms) && ms <= TIME_MS_MAX;
+
+/** Events hold no half of a surrogate pair (a text cut in its middle): it becomes U+FFFD, the rest of the text stays. */
+const wellFormed = (value: Reading["value"]): Reading["value"] =>
+  typeof value === "string" ? value.toWellFormed() : value;
+
+/** Wall time of a sample: the source's own stamp, or the wall clock now less the sample's age by the monotonic clock. No sample is of the future, none from before the boot. */
+const stamp = (reading: Reading, unit: string | undefined, clock: Clock): StampedReading => {
+  const now = clock.monoMs();
+  const monoMs = Number.isFinite(reading.monoMs) ? Math.min(Math.max(reading.monoMs, 0), now) : now;
+  const timeMs = isTime(reading.sourceMs) ? reading.sourceMs : clock.wallMs() - (now - monoMs);
   return {
     name: reading.name,
-    value: reading.value,
-    timeMs: Math.max(0, Math.round(reading.sourceMs ?? wallMs)),
-    monoMs: Math.round(reading.monoMs),
-    ...(unit === undefined ? {} : { unit }),
+    value: wellFormed(reading.value),
+    timeMs: Math.max(0, Math.round(timeMs)),
+    monoMs: Math.round(monoMs),
+    ...(unit === undefined ? {} : { unit: unit.toWellFormed() }),
   };
+};
+
+const admitOne = (
+  reading: Reading,
+  channels: Channels,
+  clock: Clock,
+  state: DoorState,
+): StampedReading | TurnedAway => {
+  const why = fault(reading);
+  if (why !== null) return why;
+  const channel = channelOf(channels, reading.name);
+  const stamped = stamp(reading, reading.unit ?? channel?.unit, clock);
+  if (!isSurelyShort(stamped) && plainBytes(stamped) > READINGS_BYTES_MAX) return "too_long";
+  if (channel?.every !== undefined && isThinned(stamped, channel.every, state)) return "thinned";
+  return stamped;
 };
 
 export const admit = (
@@ -54,9 +90,13 @@ export const admit = (
   turnedAway: (why: TurnedAway, name: string) => void,
 ): StampedReading[] =>
   readings.flatMap((reading) => {
-    const channel = channelOf(channels, reading.name);
-    const why = fault(reading) ?? (thinned(reading, channel, state) ? "thinned" : null);
-    if (why === null) return [stamp(reading, channel, clock)];
-    turnedAway(why, reading.name);
+    const outcome = admitOne(reading, channels, clock, state);
+    if (typeof outcome !== "string") return [outcome];
+    turnedAway(outcome, reading.name);
     return [];
   });
+
+/** What was let in was not kept after all: the next reading of these names is not thinned out in its place. */
+export const takeBack = (admitted: readonly StampedReading[], state: DoorState): void => {
+  for (const { name, monoMs } of admitted) if (state.lastIn.get(name) === monoMs) state.lastIn.delete(name);
+};

@@ -3,12 +3,13 @@
 import type { DriverEntry } from "#agent/config/config.ts";
 import type { Journal } from "#agent/journal/journal.ts";
 import type { DriverView } from "#agent/rooms/status-card.ts";
-import type { Log, Runtime } from "#agent/runtime.ts";
+import type { Log, Runtime, Timers } from "#agent/runtime.ts";
 import type { Channels } from "#agent/telemetry/channels.ts";
 import type { ClockState } from "#agent/telemetry/reading.ts";
 import type { Driver, DriverContext, DriverState, EmitResult, Reading, Receipt } from "#drivers/driver.ts";
-import { admit, type DoorState } from "./door.ts";
+import { admit, type DoorState, takeBack } from "./door.ts";
 import { LastValues } from "./last-values.ts";
+import { DRIVER_START_MS, DRIVER_STOP_MS } from "./limits.ts";
 
 export interface IngestContext {
   readonly runtime: Runtime;
@@ -40,6 +41,17 @@ const NO_DRIVER: Driver = { start: () => Promise.resolve(), stop: () => Promise.
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** Waits for `work`, but no longer than `limitMs`; tells whether it came to its end. What is left then goes on unwatched; it never rejects unseen. */
+const within = async (timers: Timers, limitMs: number, work: Promise<void>): Promise<boolean> => {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const cancel = timers.after(limitMs, () => resolve(false));
+  try {
+    return await Promise.race([work.then(() => true), promise]);
+  } finally {
+    cancel();
+  }
+};
+
 export class Ingest {
   readonly #context: IngestContext;
   readonly #drivers = new Map<string, Running>();
@@ -56,14 +68,13 @@ export class Ingest {
   }
 
   async stop(): Promise<void> {
+    const { log, timers } = this.#context.runtime;
     const stops = [...this.#drivers].map(async ([name, { driver }]) => {
       try {
-        await driver.stop();
+        if (!(await within(timers, DRIVER_STOP_MS, driver.stop())))
+          log.warn({ driver: name }, `a driver did not stop within ${DRIVER_STOP_MS} ms and is left alone`);
       } catch (error) {
-        this.#context.runtime.log.warn(
-          { driver: name, error: messageOf(error) },
-          "a driver did not stop cleanly",
-        );
+        log.warn({ driver: name, error: messageOf(error) }, "a driver did not stop cleanly");
       }
     });
     await Promise.all(stops);
@@ -102,7 +113,8 @@ export class Ingest {
         this.#driverContext(name, running, log),
       );
       this.#drivers.set(name, Object.assign(running, { driver }));
-      await driver.start();
+      if (!(await within(this.#context.runtime.timers, DRIVER_START_MS, driver.start())))
+        log.warn({}, `the driver has not started within ${DRIVER_START_MS} ms; the agent goes on without it`);
     } catch (error) {
       running.state = "down";
       running.detail = messageOf(error);
@@ -147,7 +159,13 @@ export class Ingest {
       return faults > 0
         ? { outcome: "refused", reason: "it holds no reading that can be kept" }
         : { outcome: "durable" };
-    const result = await journal.append({ driver: name, readings: admitted, clock: clockState(), receipt });
+    const result = await journal
+      .append({ driver: name, readings: admitted, clock: clockState(), receipt })
+      .catch((error: unknown) => {
+        takeBack(admitted, this.#door);
+        throw error;
+      });
+    if (result.outcome === "refused") takeBack(admitted, this.#door);
     if (result.outcome === "durable") {
       this.values.take(admitted);
       onReadings?.(name, readings);

@@ -2,7 +2,19 @@
 import type { ChannelView } from "#agent/rooms/status-card.ts";
 import type { Channels } from "#agent/telemetry/channels.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
-import { LAST_VALUES_MAX } from "./limits.ts";
+import { LAST_VALUE_CHARS_MAX, LAST_VALUES_MAX } from "./limits.ts";
+
+/** What is shown of a value, so that a driver of long texts does not fill the memory. */
+const kept = (reading: StampedReading): StampedReading => {
+  const { value } = reading;
+  if (typeof value === "number" || typeof value === "boolean" || value.length <= LAST_VALUE_CHARS_MAX)
+    return reading;
+  const shown =
+    typeof value === "string"
+      ? `${value.slice(0, LAST_VALUE_CHARS_MAX).toWellFormed()}...`
+      : `${value.length} bytes`;
+  return { ...reading, value: shown };
+};
 
 export class LastValues {
   readonly #channels: Channels;
@@ -15,7 +27,7 @@ export class LastValues {
   take(readings: readonly StampedReading[]): void {
     for (const reading of readings)
       if (this.#values.size < LAST_VALUES_MAX || this.#values.has(reading.name))
-        this.#values.set(reading.name, reading);
+        this.#values.set(reading.name, kept(reading));
   }
 
   /** By name, in alphabetical order. */

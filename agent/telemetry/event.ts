@@ -40,6 +40,10 @@ const plainReading = (reading: StampedReading): JsonObject => ({
   ...valueField(reading.value),
 });
 
+/** Bytes of UTF-8 that a reading takes in the list of a plain event, with its comma: exact, since an event that is too large is lost. */
+export const plainBytes = (reading: StampedReading): number =>
+  Buffer.byteLength(JSON.stringify(plainReading(reading)), "utf8") + 1;
+
 const lostCount = (lost: readonly Loss[]): number => lost.reduce((sum, { count }) => sum + count, 0);
 
 /** The content of the event. `batch.readings` holds at least one reading. */

@@ -1,9 +1,12 @@
 // Telemetry as lines of text, for `petrel tail` and the demo.
 import { valueText } from "#agent/rooms/status-card.ts";
 import type { ReceivedReading, ReceivedTelemetry } from "./event.ts";
+import { TIME_MS_MAX } from "./limits.ts";
 
 /** 2026-11-24 13:37:00.250, in UTC: logs of machines on different continents can be laid side by side. */
-export const timeText = (ms: number): string => new Date(ms).toISOString().replace("T", " ").replace("Z", "");
+export const timeText = (ms: number): string =>
+  // Anybody may send any integer.
+  Math.abs(ms) > TIME_MS_MAX ? `${ms} ms` : new Date(ms).toISOString().replace("T", " ").replace("Z", "");
 
 const readingLine = (device: string, { seq, name, unit, timeMs, value }: ReceivedReading): string =>
   `${timeText(timeMs)}  ${device}  #${seq}  ${name} = ${valueText(value, unit ?? undefined)}`;
