@@ -1,9 +1,11 @@
-// A serial line as a source of bytes, on the optional package `serialport` (a native binding with prebuilt binaries; loaded only here).
-// `serialport` neither reconnects nor knows of plugging; when the adapter goes, it reports a close with an error, and ../reconnect.ts opens anew.
+// A serial line as a source of bytes, on the two optional packages that `serialport` is made of: its stream and its native binding with prebuilt binaries.
+// The package `serialport` itself would add its parsers and a mock, fourteen packages that nothing here uses. Loaded only here.
+// The library neither reconnects nor knows of plugging; when the adapter goes, it reports a close with an error, and ../reconnect.ts opens anew.
 // Facts about opening (edge.md section 2.16): on Linux `hupcl: false` only keeps DTR from dropping on close; the first open after plugging in may
 // still reset a board, so a boot banner is to be expected.
 import { readdir } from "node:fs/promises";
-import type { SerialPort } from "serialport";
+import type { AutoDetectTypes } from "@serialport/bindings-cpp";
+import type { SerialPortStream } from "@serialport/stream";
 import { DriverError } from "../driver.ts";
 import { noticeHangUp } from "./serial-hangup.ts";
 import type { ByteSource, SourceEvents } from "./source.ts";
@@ -20,15 +22,26 @@ export interface SerialLine {
   readonly lock: boolean;
 }
 
-/** The part of the package that is used; a parameter so that its absence can be shown. */
-export type SerialLibrary = Pick<typeof import("serialport"), "SerialPort">;
+type SerialPort = SerialPortStream<AutoDetectTypes>;
 
-const loadLibrary = (): Promise<SerialLibrary> => import("serialport");
+/** The part of the packages that is used; a parameter so that its absence can be shown. */
+export interface SerialLibrary {
+  readonly SerialPortStream: typeof SerialPortStream;
+  readonly binding: AutoDetectTypes;
+}
+
+const loadLibrary = async (): Promise<SerialLibrary> => {
+  const [stream, bindings] = await Promise.all([
+    import("@serialport/stream"),
+    import("@serialport/bindings-cpp"),
+  ]);
+  return { SerialPortStream: stream.SerialPortStream, binding: bindings.autoDetect() };
+};
 
 const missingLibrary = (cause: unknown): DriverError =>
   new DriverError(
     "CONFIG",
-    "serial lines need the optional package serialport, which is not installed or has no binary for this machine; install it with: npm install serialport@13",
+    "serial lines need the optional packages @serialport/stream and @serialport/bindings-cpp, which are not installed or have no binary for this machine; install them with: npm install @serialport/stream@13 @serialport/bindings-cpp@13",
     { cause },
   );
 
@@ -148,7 +161,7 @@ export const serialSource = (
   const open = async (events: SourceEvents): Promise<void> => {
     await prepare();
     if (library === null) throw missingLibrary(null);
-    const mine = new library.SerialPort(portOptions(line));
+    const mine = new library.SerialPortStream({ ...portOptions(line), binding: library.binding });
     port = mine;
     listen(mine, line.path, events, () => port === mine);
     opening = openPort(mine, line.path);

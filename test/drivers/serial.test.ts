@@ -217,12 +217,14 @@ describe("what the serial library says", () => {
   const events = { data() {}, boundary() {}, preroll() {}, closed() {} };
 
   it("is missing altogether: one clear DriverError at the start", async () => {
-    const source = serialSource(line, () => Promise.reject(new Error("Cannot find package 'serialport'")));
+    const source = serialSource(line, () =>
+      Promise.reject(new Error("Cannot find package '@serialport/stream'")),
+    );
     const error = await source.prepare?.().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(DriverError);
     expect(error).toMatchObject({
       code: "CONFIG",
-      message: expect.stringMatching(/npm install serialport/) as string,
+      message: expect.stringMatching(/npm install @serialport\/stream/) as string,
     });
   });
 
@@ -242,7 +244,7 @@ describe("what the serial library says", () => {
         done(new Error(said));
       }
     }
-    const library = { SerialPort: RefusingPort } as unknown as SerialLibrary;
+    const library = { SerialPortStream: RefusingPort, binding: {} } as unknown as SerialLibrary;
     const error = await serialSource(line, () => Promise.resolve(library))
       .open(events)
       .catch((reason: unknown) => reason);
