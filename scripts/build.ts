@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BuildOptions, build } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 export const ROOT: string = resolve(fileURLToPath(import.meta.url), "../..");
 
@@ -19,7 +19,7 @@ interface Manifest {
 const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Manifest;
 
 /** Optional native packages stay outside: they are found, or not, where the agent is installed. */
-const EXTERNAL = ["serialport", "onoff", "@serialport/*", "epoll"];
+const EXTERNAL = ["@serialport/stream", "@serialport/bindings-cpp", "onoff"];
 
 /** CommonJS packages in an ES module bundle ask for a `require`. */
 const REQUIRE =
@@ -78,6 +78,22 @@ const libraryEntries = (): Record<string, string> =>
       .map((entry) => [entry.slice(2), entrySource(entry)]),
   );
 
+/**
+ * Node's own modules come by `require`: an `import` reads each of a module's exports, and a look at node:http's `WebSocket` loads all of undici
+ * (fetch and what belongs to it: 7 MB that nothing here needs).
+ */
+const builtinsByRequire = (): Plugin => ({
+  name: "builtins-by-require",
+  setup: ({ onLoad, onResolve }) => {
+    onResolve({ filter: /^node:/ }, ({ kind, path }) =>
+      kind === "require-call" ? null : { path, namespace: "builtin" },
+    );
+    onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+});
+
 export const buildAgent = async (outdir: string = join(ROOT, "dist")): Promise<void> => {
   await build({
     ...commonOptions(),
@@ -86,6 +102,7 @@ export const buildAgent = async (outdir: string = join(ROOT, "dist")): Promise<v
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
     banner: { js: REQUIRE },
+    plugins: [builtinsByRequire()],
     define: { ...versionDefines(), PETREL_WORKER: JSON.stringify("./checkpoint-worker.mjs") },
   });
   await build({
