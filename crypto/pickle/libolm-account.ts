@@ -41,6 +41,7 @@ export function readAccount(provider: CryptoProvider, reader: BinaryReader, vers
   const identityKey = readX25519(provider, reader);
   const oneTimeKeys = reader
     .list(reader.uint32(), ONE_TIME_KEYS_MAX, () => readKey(provider, reader))
+    .reverse()
     .sort((a, b) => a.id - b.id);
   const [fallbackKey = null, previousFallbackKey = null] = readFallbackKeys(provider, reader, version);
   const lastKeyId = reader.uint32();

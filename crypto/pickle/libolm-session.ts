@@ -9,13 +9,13 @@
 import { CryptoError } from "../errors.ts";
 import type { ChainKey } from "../olm/chain-key.ts";
 import type { DoubleRatchet } from "../olm/double-ratchet.ts";
-import { CHAIN_INDEX_MAX, RECEIVER_CHAINS_MAX } from "../olm/limits.ts";
+import { CHAIN_INDEX_MAX, RECEIVER_CHAINS_MAX, SKIPPED_KEYS_PER_CHAIN_MAX } from "../olm/limits.ts";
 import type { ReceiverChain, SkippedKey } from "../olm/receiver-chain.ts";
 import type { SessionState } from "../olm/session.ts";
 import type { CryptoProvider } from "../provider.ts";
 import type { BinaryReader, BinaryWriter } from "./binary.ts";
 import { readX25519, writeX25519 } from "./libolm-keys.ts";
-import { LIBOLM_SKIPPED_KEYS_MAX } from "./limits.ts";
+import { LIBOLM_SKIPPED_KEYS_MAX, SESSION_LIST_READ_MAX } from "./limits.ts";
 
 export const SESSION_VERSION = 1;
 const KEY_BYTES = 32;
@@ -52,18 +52,19 @@ export function readSession(provider: CryptoProvider, reader: BinaryReader): Ses
     ratchetKey: readX25519(provider, reader),
     chain: readChain(reader),
   }));
-  const chains = reader.list(reader.uint32(), RECEIVER_CHAINS_MAX, () => ({
+  const chains = reader.list(reader.uint32(), SESSION_LIST_READ_MAX, () => ({
     ratchetKey: reader.bytes(KEY_BYTES),
     chain: readChain(reader),
   }));
-  const skipped = reader.list(reader.uint32(), LIBOLM_SKIPPED_KEYS_MAX, () => ({
+  const skipped = reader.list(reader.uint32(), SESSION_LIST_READ_MAX, () => ({
     ratchetKey: reader.bytes(KEY_BYTES),
     key: readChain(reader),
   }));
   const ratchet: DoubleRatchet = sender
     ? { kind: "active", rootKey, ...sender }
     : { kind: "inactive", rootKey, theirRatchetKey: newestRatchetKey(reader, chains) };
-  return { keys, ratchet, receiverChains: chains.map((chain) => withSkipped(provider, chain, skipped)) };
+  const kept = chains.slice(0, RECEIVER_CHAINS_MAX);
+  return { keys, ratchet, receiverChains: kept.map((chain) => withSkipped(provider, chain, skipped)) };
 }
 
 /** Keys of chains that are gone are left out: no message could name them. Sorted, as goolm writes them in the other order. */
@@ -73,7 +74,8 @@ function withSkipped(
   skipped: readonly { readonly ratchetKey: Uint8Array; readonly key: SkippedKey }[],
 ): ReceiverChain {
   const own = skipped.filter(({ ratchetKey }) => provider.equal(ratchetKey, chain.ratchetKey));
-  return { ...chain, skipped: own.map(({ key }) => key).sort((a, b) => a.index - b.index) };
+  const inOrder = own.map(({ key }) => key).sort((a, b) => a.index - b.index);
+  return { ...chain, skipped: inOrder.slice(-SKIPPED_KEYS_PER_CHAIN_MAX) };
 }
 
 function newestRatchetKey(

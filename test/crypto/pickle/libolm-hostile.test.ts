@@ -13,7 +13,7 @@ import {
   unpicklePkDecryption,
   unpickleSession,
 } from "#crypto/pickle/libolm.ts";
-import { LIBOLM_PICKLE_CHARS_MAX, LIBOLM_SKIPPED_KEYS_MAX } from "#crypto/pickle/limits.ts";
+import { LIBOLM_PICKLE_CHARS_MAX, SESSION_LIST_READ_MAX } from "#crypto/pickle/limits.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
 import { codeOf, established } from "#test/crypto/olm/support.ts";
 import { toHex } from "#test/crypto/provider/support.ts";
@@ -188,10 +188,13 @@ describe("a session's pickle", () => {
     ["skipped keys", SKIPPED],
   ])("is refused when it claims too many %s", (_what, at) => {
     expect(codeOf(() => read(put(bytes, at, 0xff, 0xff, 0xff, 0xff)))).toBe("FORMAT");
-    expect(codeOf(() => read(put(bytes, at, 0, 0, 0, LIBOLM_SKIPPED_KEYS_MAX + 1)))).toBe("FORMAT");
+    const over = SESSION_LIST_READ_MAX + 1;
+    expect(() => read(put(bytes, at, 0, 0, over >> 8, over & 0xff))).toThrow(
+      /expected a list of at most \d+, found 10001/,
+    );
   });
 
-  it("is refused with two sender chains, and with six receiver chains", () => {
+  it("is refused with two sender chains, and keeps the newest five of more receiver chains, as old goolm trims none", () => {
     const [sender, receiver] = [
       bytes.subarray(SENDERS + 4, RECEIVERS),
       bytes.subarray(RECEIVERS + 4, SKIPPED),
@@ -201,8 +204,15 @@ describe("a session's pickle", () => {
     expect(codeOf(() => read(join(head, [0, 0, 0, 2], sender, sender, receivers, tail)))).toBe("FORMAT");
     const many = (count: number): Uint8Array =>
       join([0, 0, 0, count], ...new Array<Uint8Array>(count).fill(receiver));
-    expect(codeOf(() => read(join(head, senders, many(6), tail)))).toBe("FORMAT");
-    expect(read(join(head, senders, many(5), tail))).toBeDefined();
+    const older = put(receiver, 0, receiver[0]! ^ 1);
+    const eight = join([0, 0, 0, 8], ...new Array<Uint8Array>(5).fill(receiver), older, older, older);
+    const kept = (raw: Uint8Array): readonly Uint8Array[] =>
+      unpickleSession(nodeProvider, pickleOf(1, raw), KEY)
+        .exportState()
+        .receiverChains.map(({ ratchetKey }) => ratchetKey);
+    const newest = new Array<Uint8Array>(5).fill(receiver.slice(0, 32));
+    expect(kept(join(head, senders, many(5), tail))).toEqual(newest);
+    expect(kept(join(head, senders, eight, tail))).toEqual(newest);
   });
 
   it("is refused when the halves of its ratchet key do not belong together", () => {
@@ -222,6 +232,17 @@ describe("a session's pickle", () => {
     const stray = join(bytes.subarray(0, SKIPPED), [0, 0, 0, 1], new Uint8Array(68));
     const session = unpickleSession(nodeProvider, pickleOf(1, stray), KEY);
     expect(session.exportState().receiverChains.map((chain) => chain.skipped.length)).toEqual([0]);
+  });
+
+  it("keeps the newest 40 of more skipped keys in a chain, in whatever order they stand", () => {
+    const ratchetKey = bytes.subarray(RECEIVERS + 4, RECEIVERS + 36);
+    const key = (index: number): Uint8Array => join(ratchetKey, new Uint8Array(32), [0, 0, 0, index]);
+    const indices = Array.from({ length: 60 }, (_, i) => i);
+    for (const order of [indices, indices.toReversed()]) {
+      const full = join(bytes.subarray(0, SKIPPED), [0, 0, 0, 60], ...order.map(key));
+      const [chain] = unpickleSession(nodeProvider, pickleOf(1, full), KEY).exportState().receiverChains;
+      expect(chain?.skipped.map(({ index }) => index)).toEqual(indices.slice(20));
+    }
   });
 
   it("takes the newest 40 skipped keys along when it has more", () => {
