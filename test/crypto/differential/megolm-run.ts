@@ -38,6 +38,8 @@ type Run = {
 const RECEIVERS_MAX = 8;
 const WRAP_RULE = "the wrap: libolm goes on, ours says rotate";
 
+const ANEW_RULE = "vodozemac takes an index with bits beyond the 32nd, ours refuses";
+
 // libolm's JavaScript takes 2^32 - 1 for its error value: it cannot say that index as a result.
 const sayable = (n: number): boolean => n % WRAP !== WRAP - 1;
 
@@ -154,10 +156,12 @@ const tamper = async (
   if (receiver === undefined || message === undefined) return;
   const body = tamperMegolm(message.body, randomOf(seed));
   run.tally.refusals += 1;
-  refused(
-    await receiver.who.oracle.call("group_decrypt", { h: receiver.h, body }),
-    `damaged message ${body}`,
-  );
+  const answer = await receiver.who.oracle.call("group_decrypt", { h: receiver.h, body });
+  if (answer.ok && receiver.who.faults.has("encodes-anew")) {
+    same(answer.pt, message.pt, "plaintext of a message that was encoded anew");
+    return count(run.tally, ANEW_RULE);
+  }
+  refused(answer, `damaged message ${body}`);
 };
 
 const repickle = async (run: Run, inbound: Inbound | null, wish: "libolm" | "own"): Promise<void> => {

@@ -187,7 +187,24 @@ const olmCases: readonly Case[] = [
   olm("a MAC of 32 bytes", STRICT, { macBytes: 32 }),
 ];
 
+/** A genuine message whose index is written otherwise on its way: the sender signed the right encoding. */
+const rewritten = (name: string, verdicts: Verdicts, index: Uint8Array): Case => ({
+  name: `Megolm message on its way: ${name}`,
+  ...verdicts,
+  run: (who) =>
+    takesMegolm(who, {}, (body) => {
+      const bytes = fromBase64(body);
+      // version, tag, the index 0 as one byte
+      return toBase64(concat(bytes.slice(0, 2), index, bytes.slice(3)));
+    }),
+});
+
+const ANEW: Verdicts = { ...STRICT, vodozemac: "accepted" };
+
 const megolmCases: readonly Case[] = [
+  rewritten("the index as it was", OPEN, varint(0)),
+  rewritten("the index one byte longer", ANEW, varint(0, 1)),
+  rewritten("the index 2^32 greater", ANEW, varint(INDEX_2_32)),
   megolm("as it should be", OPEN, {}),
   megolm("an empty plaintext", OPEN, { plaintext: "" }),
   megolm("fields in the other order", LAX, {

@@ -346,6 +346,16 @@ const BYTE_TOO_MANY: Verdicts = { ...STRICT, goolm: "accepted", vodozemac: "acce
 
 const sessionRaw = async (): Promise<Uint8Array> => rawSession(forger, (await talk(forger)).session);
 
+/** As goolm 0.26 writes a long conversation: nothing is trimmed. Only the lists' lengths matter here. */
+const longSession = async (): Promise<Uint8Array> => {
+  const raw = await sessionRaw();
+  const receivers = 4 + 1 + 96 + 32 + 4 + 100;
+  const chain = raw.subarray(receivers + 4, receivers + 4 + 68);
+  const skipped = Array.from({ length: 60 }, (_, i) => concat(chain.subarray(0, 64), [0, 0, 0, i]));
+  const eight = new Array<Uint8Array>(8).fill(chain);
+  return concat(raw.subarray(0, receivers), [0, 0, 0, 8], ...eight, [0, 0, 0, 60], ...skipped);
+};
+
 compareAll("pickles", [
   pickle("inbound group, version 2", OPEN, "group_in", () => Promise.resolve(groupInPickle(2))),
   pickle("inbound group, version 1", { ...OPEN, vodozemac: "refused" }, "group_in", () =>
@@ -359,5 +369,6 @@ compareAll("pickles", [
     Promise.resolve(groupInPickle(2).slice(0, -1)),
   ),
   pickle("session as ours writes it", OPEN, "session", sessionRaw),
+  pickle("session with eight receiver chains and 60 skipped keys", OPEN, "session", longSession),
   pickle("session, a byte too many", BYTE_TOO_MANY, "session", async () => concat(await sessionRaw(), [0])),
 ]);
