@@ -94,12 +94,17 @@ const outside: Omit<Outside, "worker"> = {
   umask: (mask) => process.umask(mask),
 };
 
+const LINGER_MS = 3000;
+
 /** A call instead of an await at the top: the single executable is made of CommonJS, which has none. */
 const main = async (): Promise<void> => {
   // Stands if the program ever ends without having come to the end.
   process.exitCode = 1;
   const { runCommandLine } = await import("./cli/program.ts");
-  process.exitCode = await runCommandLine({ ...outside, worker: await worker() }, process.argv.slice(2));
+  const code = await runCommandLine({ ...outside, worker: await worker() }, process.argv.slice(2));
+  process.exitCode = code;
+  // What stays open after the end (a store that failed is never closed) must not keep the process alive.
+  setTimeout(() => process.exit(code), LINGER_MS).unref();
 };
 
 void main();
