@@ -1,0 +1,64 @@
+// What every function of the machine gets: who we are, the primitives, the time, the rows, and where to put what people should hear.
+// The machine itself holds nothing between two calls.
+import type { CryptoProvider } from "../provider.ts";
+import type { JsonObject } from "../shape.ts";
+import { MachineError } from "./errors.ts";
+import { REQUEST_NUMBER_DIGITS } from "./limits.ts";
+import type { Notice } from "./notices.ts";
+import type { Request } from "./requests.ts";
+import type { AccountRow, RequestRow } from "./store/store.ts";
+import type { Work } from "./store/work.ts";
+
+export interface MachineConfig {
+  readonly provider: CryptoProvider;
+  readonly userId: string;
+  readonly deviceId: string;
+}
+
+export interface Context extends MachineConfig {
+  readonly rows: Work;
+  /** Wall time, ms since the epoch. */
+  readonly nowMs: number;
+  notify(notice: Notice): void;
+}
+
+/** Our device's row. @throws MachineError NO_ACCOUNT, OTHER_DEVICE */
+export function ownAccount(context: Context): AccountRow {
+  const row = context.rows.get("account", "", "");
+  if (row === null)
+    throw new MachineError("NO_ACCOUNT", "encryption machine: no account yet; call setUp first");
+  if (row.userId === context.userId && row.deviceId === context.deviceId) return row;
+  throw new MachineError(
+    "OTHER_DEVICE",
+    `encryption machine: the store holds the keys of ${row.userId} ${row.deviceId}, not of ${context.userId} ${context.deviceId}; use that store with its own device, or begin with an empty one`,
+  );
+}
+
+export function updateAccount(context: Context, changes: Partial<AccountRow>): void {
+  context.rows.put("account", "", "", { ...ownAccount(context), ...changes });
+}
+
+/** The next number of a counter, from 1. Numbers are never given twice. */
+export function nextNumber(context: Context, counter: string): number {
+  const number = context.rows.get("counter", "", counter)?.next ?? 1;
+  context.rows.put("counter", "", counter, { next: number + 1 });
+  return number;
+}
+
+/** Puts a request under way, under an ID that sorts after all before it. */
+export function addRequest(
+  context: Context,
+  request: (id: string) => Omit<Request, "id">,
+  detail: JsonObject,
+): void {
+  const id = `petrel.${String(nextNumber(context, "request")).padStart(REQUEST_NUMBER_DIGITS, "0")}`;
+  context.rows.put("request", "", id, { request: { id, ...request(id) }, detail });
+}
+
+/** The requests of a kind that are under way, oldest first. */
+export function requestsUnderWay(context: Context, kind: Request["kind"]): readonly RequestRow[] {
+  return context.rows
+    .list("request", "")
+    .map(({ row }) => row)
+    .filter(({ request }) => request.kind === kind);
+}

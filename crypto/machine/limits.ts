@@ -1,0 +1,30 @@
+// Every named maximum and period of the machine, each with its reason.
+
+const SECOND_MS = 1000;
+const MINUTE_MS: number = 60 * SECOND_MS;
+const HOUR_MS: number = 60 * MINUTE_MS;
+const DAY_MS: number = 24 * HOUR_MS;
+
+/** One-time keys that a server should hold: what libolm and vodozemac keep there; servers bound it near 100. */
+export const ONE_TIME_KEYS_TARGET = 50;
+
+/** Below this many they are topped up, where a fallback key bridges the time between: an upload per claim would waste a metered link. */
+export const ONE_TIME_KEYS_LOW = 25;
+
+/** How far the key counter jumps after a collision: more keys than a device makes between two copies of its store. 2^33 such jumps fit in an integer. */
+export const KEY_ID_JUMP = 1_048_576;
+
+/** Refused uploads in a row that are answered with new keys at once: one jump clears a collision, so a third refusal has another reason. */
+export const UPLOAD_REFUSALS_MAX = 3;
+
+/** After that: how long until the next try. The reason is on the server's side or in its configuration; an hour does not flood it. */
+export const UPLOAD_RETRY_MS: number = HOUR_MS;
+
+/** A fallback key's longest life on the server (matrix-sdk-crypto: a week). */
+export const FALLBACK_KEY_MAX_MS: number = 7 * DAY_MS;
+
+/** How long the previous fallback key stays after the current one was first used: for messages under way (specification: "about an hour"). */
+export const FALLBACK_KEY_GRACE_MS: number = HOUR_MS;
+
+/** Digits of a request's number in its ID: IDs sort as they were made, beyond any number of requests that a device makes. */
+export const REQUEST_NUMBER_DIGITS = 12;

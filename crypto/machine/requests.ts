@@ -1,0 +1,25 @@
+// What the machine asks of the server, as plain values: the caller makes the call and gives the answer back under the request's ID.
+// A request stays, unchanged and under the same ID, until it is answered; after a restart it is there again. So the caller may send it twice,
+// never lose it; and transaction IDs are fixed before the first attempt.
+import type { JsonObject } from "../shape.ts";
+
+export type RequestKind = "keys-upload";
+
+export interface Request {
+  /** For `answer`; unique in the life of the store. */
+  readonly id: string;
+  readonly kind: RequestKind;
+  readonly method: "GET" | "POST" | "PUT";
+  /** Below the homeserver's address, query included. */
+  readonly path: string;
+  /** Null for GET. */
+  readonly body: JsonObject | null;
+}
+
+/**
+ * What came back. `body` is whatever the server sent, read or not: it is checked here.
+ * A call that got no answer at all is `{ ok: false, status: null, body: null }`.
+ */
+export type Answer =
+  | { readonly ok: true; readonly body: unknown }
+  | { readonly ok: false; readonly status: number | null; readonly body: unknown };

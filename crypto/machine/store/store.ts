@@ -1,0 +1,89 @@
+// What the machine keeps, row by row, and the interface of whoever keeps it: memory.ts here, SQLite in the agent.
+//
+// Rows are immutable values; secrets in them are states of ../../olm and ../../megolm (key handles), which a store on disk seals with ../../pickle/own.ts.
+// A row is found by table, group and item. The machine reads what it needs, collects its changes (work.ts) and hands them back in one
+// `write` at the end of each call, inside the caller's transaction: either all of them are stored, or none.
+import type { AccountState } from "../../olm/account.ts";
+import type { JsonObject } from "../../shape.ts";
+import type { Request } from "../requests.ts";
+
+/** Our own device. One row: group "", item "". */
+export interface AccountRow {
+  readonly userId: string;
+  readonly deviceId: string;
+  /** Secret. */
+  readonly account: AccountState;
+  readonly deviceKeysPublished: boolean;
+  /** One-time keys on the server as last heard; null before the first word. */
+  readonly serverCount: number | null;
+  /** The last top-up was made because a count was absent, which one kind of server means as 0. */
+  readonly countWasAbsent: boolean;
+  /** False once it turned out that this server leaves counts out when they did not change. */
+  readonly absentMeansZero: boolean;
+  /** The alarm about keys that are not ours was given; it is not repeated until the counts are right again. */
+  readonly unknownKeysReported: boolean;
+  readonly fallback: FallbackRow;
+  readonly uploadRefusals: number;
+  /** No upload before this time. */
+  readonly uploadNotBeforeMs: number;
+}
+
+export interface FallbackRow {
+  /** Null: none was made yet. */
+  readonly madeAtMs: number | null;
+  /** Whether the server ever listed a key of ours as unused: some take fallback keys and drop them. */
+  readonly supported: boolean;
+  /** Whether the current key was listed as unused since it was published. */
+  readonly seenUnused: boolean;
+  /** Rotations in a row without the key ever being listed. */
+  readonly rotationsUnseen: number;
+  /** The server's word that the current key was used: rotate. */
+  readonly rotate: boolean;
+  /** When the first message under the current key came. */
+  readonly firstUsedAtMs: number | null;
+}
+
+/** A request under way. Group "", item: its ID. */
+export interface RequestRow {
+  readonly request: Request;
+  /** What the answer is matched with; its shape is the business of the module that made the request. */
+  readonly detail: JsonObject;
+}
+
+/** Counters. Group "", item: the name. */
+export interface CounterRow {
+  readonly next: number;
+}
+
+/** Table to row. A store needs to know no more of a row than that, save how to seal it. */
+export interface Rows {
+  readonly account: AccountRow;
+  readonly counter: CounterRow;
+  readonly request: RequestRow;
+}
+
+export type TableName = keyof Rows;
+
+/** One row's new value; null deletes it. */
+export type Change = {
+  [T in TableName]: {
+    readonly table: T;
+    readonly group: string;
+    readonly item: string;
+    readonly row: Rows[T] | null;
+  };
+}[TableName];
+
+export interface Entry<T extends TableName> {
+  readonly item: string;
+  readonly row: Rows[T];
+}
+
+/** Synchronous, and valid within the transaction that it was given for. `test/crypto/machine/store-conformance.ts` says what it must do. */
+export interface MachineStore {
+  get<T extends TableName>(table: T, group: string, item: string): Rows[T] | null;
+  /** Every row of a group, ordered by item (by code unit). Any string is a group and an item: empty, `__proto__`, with any character. */
+  list<T extends TableName>(table: T, group: string): readonly Entry<T>[];
+  /** All changes, in order; none when it throws. */
+  write(changes: readonly Change[]): void;
+}

@@ -1,0 +1,49 @@
+// One call's view of the store: reads see the call's own writes, and nothing reaches the store before the call is over.
+// A call that throws leaves the store as it was.
+import type { Change, Entry, MachineStore, Rows, TableName } from "./store.ts";
+
+export interface Work {
+  get<T extends TableName>(table: T, group: string, item: string): Rows[T] | null;
+  list<T extends TableName>(table: T, group: string): readonly Entry<T>[];
+  put<T extends TableName>(table: T, group: string, item: string, row: Rows[T]): void;
+  delete(table: TableName, group: string, item: string): void;
+  /** Each changed row once, with its last value. */
+  changes(): readonly Change[];
+}
+
+type Written = Map<string, Change>;
+
+export function beginWork(store: MachineStore): Work {
+  const groups = new Map<string, Written>();
+  const written = (table: TableName, group: string): Written | undefined => groups.get(`${table} ${group}`);
+  const set = (change: Change): void => {
+    const items = written(change.table, change.group) ?? new Map<string, Change>();
+    items.set(change.item, change);
+    groups.set(`${change.table} ${change.group}`, items);
+  };
+  return {
+    get: <T extends TableName>(table: T, group: string, item: string): Rows[T] | null => {
+      const change = written(table, group)?.get(item);
+      // `put` pairs a table with its rows.
+      return change === undefined ? store.get(table, group, item) : (change.row as Rows[T] | null);
+    },
+    list: <T extends TableName>(table: T, group: string): readonly Entry<T>[] => {
+      const stored = store.list(table, group);
+      const changed = written(table, group);
+      return changed === undefined ? stored : merge(stored, changed);
+    },
+    // As above: the pair is right by the method's own type, which a union of pairs cannot express.
+    put: (table, group, item, row) => set({ table, group, item, row } as Change),
+    delete: (table, group, item) => set({ table, group, item, row: null }),
+    changes: () => [...groups.values()].flatMap((items) => [...items.values()]),
+  };
+}
+
+function merge<T extends TableName>(stored: readonly Entry<T>[], changed: Written): readonly Entry<T>[] {
+  const kept = stored.filter(({ item }) => !changed.has(item));
+  const added = [...changed.values()].flatMap(({ item, row }) =>
+    // The changes of this group are of table T.
+    row === null ? [] : [{ item, row: row as Rows[T] }],
+  );
+  return [...kept, ...added].sort((a, b) => (a.item < b.item ? -1 : 1));
+}
