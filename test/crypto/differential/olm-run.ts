@@ -49,6 +49,10 @@ type Run = {
 
 const KEPT_WHILE_MOVING_MAX = 40;
 
+const BY_INDEX_RULE = "goolm 0.26: skipped keys without a bound, found by index alone";
+const REVERSED_RULE =
+  "vodozemac: skipped keys of a libolm pickle are read in reverse, so the newest go first";
+
 /** An account that lives as long as a slot of the campaign: making one per schedule would be most of the time. */
 export type Account = { readonly h: string; readonly identity: string };
 
@@ -138,12 +142,11 @@ const deliver = async (
   const what = `message ${message.n} (${JSON.stringify(message.head)})`;
   const answer = await hand(run, to, message);
   run.tally.deliveries += 1;
-  if (late && to.who.faults.has("skipped-by-index")) {
+  if (late && (to.blurred || to.who.faults.has("skipped-by-index"))) {
     if (answer.ok) same(answer.pt, message.pt, "plaintext");
     if (answer.ok === accept) return;
     to.blurred = true;
-    count(run.tally, "goolm 0.26: skipped keys without a bound, found by index alone");
-    return;
+    return count(run.tally, to.who.faults.has("imports-reversed") ? REVERSED_RULE : BY_INDEX_RULE);
   }
   if (!accept) {
     run.tally.refusals += 1;
@@ -181,6 +184,7 @@ const move = async (run: Run, side: Side): Promise<void> => {
   if (!libolm.inChainOrder() || from.blurred) return;
   from.session = await carry(from.who, to, "session", from.session);
   from.who = to;
+  if (to.faults.has("imports-reversed") && libolm.kept() > 0) from.blurred = true;
   run.tally.moves += 1;
   same(
     (await ask(to, "session_id", { h: from.session })).session_id,

@@ -13,8 +13,9 @@ export type Implementation = {
 
 // goolm 0.26: advances before the MAC is checked; looks skipped keys up by index alone; keeps them without a bound;
 // refuses an empty plaintext. vodozemac 0.10: checks a Megolm message as it would have encoded it, so it takes a message
-// whose index was given a bit beyond the 32nd on its way.
-export type Fault = "tamper" | "skipped-by-index" | "empty" | "encodes-anew";
+// whose index was given a bit beyond the 32nd on its way; reads the skipped keys of a libolm pickle, newest first, as if
+// they stood oldest first, and drops the newest when there are too many.
+export type Fault = "tamper" | "skipped-by-index" | "empty" | "encodes-anew" | "imports-reversed";
 
 const POLICIES: Record<string, Policy> = {
   libolm: LIBOLM,
@@ -24,7 +25,7 @@ const POLICIES: Record<string, Policy> = {
 };
 const FAULTS: Record<string, readonly Fault[]> = {
   goolm: ["tamper", "skipped-by-index", "empty"],
-  vodozemac: ["encodes-anew"],
+  vodozemac: ["encodes-anew", "imports-reversed"],
 };
 
 export class Surprise extends Error {}
