@@ -180,8 +180,8 @@ export class Upstream {
     });
     const wake = (): void => sender.wake();
     const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
-    const type = `${NAMESPACE}.telemetry`;
-    const packing = { device: config.device.name, roomId: rooms.data.roomId, type, maxAgeMs, maxCount };
+    const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
+    const packing = { ...where, maxAgeMs, maxCount };
     const packer = new Packer(store, journal, runtime, packing, wake);
     const peopleRoom = rooms.people.roomId;
     const { snapshot } = this.#context;

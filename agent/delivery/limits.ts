@@ -1,12 +1,12 @@
 // Bounds of delivery, each with its reason.
 
-/** Bytes that the readings of one plain event may need: the homeserver's limit is 65,536 for the whole event, and encryption inflates by 1.37. */
-export const EVENT_READINGS_BYTES_MAX = 44_000;
-
 /** Packed events of the bulk lane that wait to be sent; more would only move readings from the journal into the outbox early, as smaller events. */
 export const BULK_WAITING_MAX = 2;
 
-/** Pages of 100 events that are searched for an attempt in doubt before it is taken as absent and sent again under its transaction ID. */
+/**
+ * Pages of 100 events that are searched for an attempt in doubt before it is taken as absent and sent again under its transaction ID. The search ends
+ * earlier at the newest event of ours from before the attempt; 5,000 events of others in between are days of a busy room.
+ */
 export const SEARCH_PAGES_MAX = 50;
 export const SEARCH_PAGE_EVENTS = 100;
 
@@ -15,3 +15,6 @@ export const ROOM_REFUSED_RETRY_MS = 300_000;
 
 /** Dead letters kept; the oldest go first. */
 export const DEAD_LETTERS_MAX = 1000;
+
+/** After a store that would not take an event, packing is tried again. */
+export const PACK_RETRY_MS = 5_000;

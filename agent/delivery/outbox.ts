@@ -97,14 +97,18 @@ export const head = (
   return row === null ? null : toRow(vault, row);
 };
 
-/** From now on an attempt may have reached the room. Must be durable before the request is made. */
-export const markAttempt = (database: Database, row: OutboxRow): void => {
+/**
+ * From now on an attempt may have reached the room. Must be durable before the request is made. False if the row is no longer there: a newer one with
+ * its merge key took its place between the look at it and now, and it must not be sent.
+ */
+export const markAttempt = (database: Database, row: OutboxRow): boolean => {
   const newest = database.prepare("SELECT event_id FROM outbox_newest WHERE room_id = ?").get(row.roomId);
-  database
+  const { changes } = database
     .prepare(
       "UPDATE outbox SET attempts = attempts + 1, in_doubt = 1, after_event = coalesce(after_event, ?) WHERE id = ?",
     )
     .run(textOrNull(newest?.["event_id"]), row.id);
+  return changes === 1;
 };
 
 /** The last attempt certainly did not reach the room (429, or absent when looked for). */
@@ -112,13 +116,14 @@ export const clearDoubt = (database: Database, row: OutboxRow): void => {
   database.prepare("UPDATE outbox SET in_doubt = 0 WHERE id = ?").run(row.id);
 };
 
-/** The event is in the room. */
+/** The event is in the room; without an ID, the server only said that it has it. */
 export const acknowledge = (
   database: Database,
   row: Pick<OutboxRow, "id" | "roomId" | "reference">,
-  eventId: string,
+  eventId: string | null,
 ): void => {
   database.prepare("DELETE FROM outbox WHERE id = ?").run(row.id);
+  if (eventId === null) return;
   database
     .prepare("INSERT OR REPLACE INTO outbox_newest (room_id, event_id) VALUES (?, ?)")
     .run(row.roomId, eventId);
@@ -155,6 +160,22 @@ export const isUnsettled = (database: Database, reference: string): boolean =>
 
 export const waitingIn = (database: Database, lane: Lane): number =>
   Number(database.prepare("SELECT count(*) AS n FROM outbox WHERE lane = ?").get(lane)?.["n"] ?? 0);
+
+export const waitingFor = (database: Database, lane: Lane, roomId: string): number =>
+  Number(
+    database.prepare("SELECT count(*) AS n FROM outbox WHERE lane = ? AND room_id = ?").get(lane, roomId)?.[
+      "n"
+    ] ?? 0,
+  );
+
+/** The lane has another room now (the configuration changed): what surely has not reached the old one goes to the new one. */
+export const reroute = (database: Database, lane: Lane, roomId: string): void => {
+  database
+    .prepare(
+      "UPDATE outbox SET room_id = ?1, after_event = NULL WHERE lane = ?2 AND room_id <> ?1 AND in_doubt = 0",
+    )
+    .run(roomId, lane);
+};
 
 export const deadLetters = (database: Database): number =>
   Number(database.prepare("SELECT count(*) AS n FROM outbox_dead").get()?.["n"] ?? 0);

@@ -1,37 +1,27 @@
 // Turns readings that wait in the journal into telemetry events in the outbox: when enough wait, when the oldest has waited long enough, and never
 // more events than are soon to be sent, so that a backlog stays readings (small, cheap to bound) and becomes events only when its turn comes.
 import type { Journal } from "#agent/journal/journal.ts";
-import { type TakeLimits, takeOldest } from "#agent/journal/take.ts";
+import { type TakeLimits, type Taken, takeOldest } from "#agent/journal/take.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Database, Store } from "#agent/store/store.ts";
-import { encodePlain } from "#agent/telemetry/event.ts";
-import type { StampedReading } from "#agent/telemetry/reading.ts";
-import { BULK_WAITING_MAX, EVENT_READINGS_BYTES_MAX } from "./limits.ts";
-import { put, waitingIn } from "./outbox.ts";
+import { encodeLoss, encodePlain, plainBytes } from "#agent/telemetry/event.ts";
+import { READINGS_BYTES_MAX } from "#agent/telemetry/limits.ts";
+import { BULK_WAITING_MAX, PACK_RETRY_MS } from "./limits.ts";
+import { put, reroute, waitingFor } from "./outbox.ts";
 
 export interface PackerOptions {
   readonly device: string;
   readonly roomId: string;
-  /** Event type, `dev.petrel.telemetry` unless configured. */
-  readonly type: string;
+  /** `<namespace>.telemetry` and `<namespace>.loss` are the types of its events. */
+  readonly namespace: string;
   readonly maxAgeMs: number;
   readonly maxCount: number;
 }
 
-/** Bytes that a reading needs in the plain form: names and punctuation, the value's text. */
-const plainSize = ({ name, unit, value }: StampedReading): number => {
-  const valueBytes =
-    typeof value === "string"
-      ? JSON.stringify(value).length * 1.5
-      : value instanceof Uint8Array
-        ? value.length * 1.4
-        : 24;
-  return name.length + (unit?.length ?? 0) + 44 + Math.ceil(valueBytes);
-};
-
 interface Packed {
-  readonly readings: number;
-  readonly bytesFreed: number;
+  readonly taken: Taken;
+  /** Nothing was left: what waits now came after. */
+  readonly emptied: boolean;
 }
 
 export class Packer {
@@ -41,7 +31,11 @@ export class Packer {
   readonly #options: PackerOptions;
   readonly #packedOne: () => void;
   readonly #limits: TakeLimits;
+  /** Nothing that waits is older; Infinity when nothing does, as far as we were told. */
   #oldestMono: number;
+  /** After a failure, not before this. */
+  #notBeforeMono = 0;
+  #rerouted = false;
   #running: Promise<void> | null = null;
   #again = false;
   #stopped = false;
@@ -60,7 +54,7 @@ export class Packer {
     this.#runtime = runtime;
     this.#options = options;
     this.#packedOne = packedOne;
-    this.#limits = { readingsMax: options.maxCount, bytesMax: EVENT_READINGS_BYTES_MAX, sizeOf: plainSize };
+    this.#limits = { readingsMax: options.maxCount, bytesMax: READINGS_BYTES_MAX, sizeOf: plainBytes };
     // What the store held at the start has waited long enough already.
     this.#oldestMono = journal.depth().readings > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     journal.onAppended(() => this.#appended());
@@ -70,14 +64,8 @@ export class Packer {
   /** Packs what is due; called too when an event left the bulk lane. One asked for while one is under way follows it. */
   run(): void {
     if (this.#stopped) return;
-    if (this.#running !== null) {
-      this.#again = true;
-      return;
-    }
-    this.#running = this.#loop().catch((error: unknown) => {
-      this.#running = null;
-      this.#runtime.log.error({ error: String(error) }, "readings could not be packed into events");
-    });
+    this.#again = true;
+    this.#running ??= this.#loop();
   }
 
   async stop(): Promise<void> {
@@ -87,54 +75,85 @@ export class Packer {
   }
 
   #appended(): void {
+    if (this.#stopped) return;
     if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = this.#runtime.clock.monoMs();
     if (this.#due()) this.run();
     else if (this.#cancelTimer === null) this.#arm();
   }
 
+  #isFull(): boolean {
+    return this.#journal.depth().readings >= this.#options.maxCount;
+  }
+
   #due(): boolean {
-    const waited = this.#runtime.clock.monoMs() - this.#oldestMono;
-    return this.#journal.depth().readings >= this.#options.maxCount || waited >= this.#options.maxAgeMs;
+    const now = this.#runtime.clock.monoMs();
+    if (now < this.#notBeforeMono || this.#journal.depth().readings === 0) return false;
+    return this.#isFull() || now - this.#oldestMono >= this.#options.maxAgeMs;
   }
 
   #arm(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
+    // What is due now waits for the bulk lane, which says when there is room.
     if (this.#stopped || this.#journal.depth().readings === 0 || this.#due()) return;
+    const now = this.#runtime.clock.monoMs();
     // Committed while the last pack was made, and not yet told of: its time begins now.
-    if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = this.#runtime.clock.monoMs();
-    const delayMs = this.#oldestMono + this.#options.maxAgeMs - this.#runtime.clock.monoMs();
+    if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = now;
+    const ripe = this.#isFull() ? now : this.#oldestMono + this.#options.maxAgeMs;
+    const delayMs = Math.max(ripe, this.#notBeforeMono) - now;
     this.#cancelTimer = this.#runtime.timers.after(Math.max(1, delayMs), () => this.run());
   }
 
   async #loop(): Promise<void> {
-    do {
-      this.#again = false;
-      await this.#packDue();
-    } while (this.#again && !this.#stopped);
-    this.#running = null;
-    this.#arm();
+    try {
+      while (this.#again && !this.#stopped) {
+        this.#again = false;
+        await this.#packDue();
+      }
+    } catch (error) {
+      this.#notBeforeMono = this.#runtime.clock.monoMs() + PACK_RETRY_MS;
+      this.#runtime.log.error({ error: String(error) }, "readings could not be packed into events");
+    } finally {
+      // In the same breath as the last look at `again`: whoever asks from now on starts a new loop.
+      this.#running = null;
+      this.#arm();
+    }
   }
 
   async #packDue(): Promise<void> {
-    while (!this.#stopped && this.#journal.depth().readings > 0 && this.#due()) {
+    if (!this.#rerouted)
+      await this.#store.transaction((database) => reroute(database, "bulk", this.#options.roomId));
+    this.#rerouted = true;
+    while (!this.#stopped && this.#due()) {
+      const beganMono = this.#runtime.clock.monoMs();
       const packed = await this.#store.transaction((database) => this.#pack(database));
       if (packed === null) return;
-      this.#journal.taken(packed.readings, packed.bytesFreed);
+      this.#journal.taken(packed.taken);
       if (this.#journal.depth().readings === 0) this.#oldestMono = Number.POSITIVE_INFINITY;
+      else if (packed.emptied) this.#oldestMono = beganMono;
+      if (packed.taken.unreadable > 0)
+        this.#runtime.log.error(
+          { readings: packed.taken.unreadable },
+          "readings in the journal could not be read any more: the disk has changed them; they are reported as lost",
+        );
       this.#packedOne();
     }
   }
 
   #pack(database: Database): Packed | null {
-    if (waitingIn(database, "bulk") >= BULK_WAITING_MAX) return null;
+    const { device, namespace, roomId } = this.#options;
+    if (waitingFor(database, "bulk", roomId) >= BULK_WAITING_MAX) return null;
     const taken = takeOldest(database, this.#store.vault, this.#limits);
-    if (taken === null || taken.readings.length === 0) return null;
-    const { stream, clock, seq, lost, readings, bytesFreed } = taken;
-    const { device, roomId, type } = this.#options;
+    if (taken === null) return null;
+    const { stream, clock, seq, lost, readings } = taken;
     const epoch = { boot: stream.boot, bootSeq: stream.bootSeq, clock };
-    const content = encodePlain({ device, stream: stream.name, epoch, seq, lost, readings });
-    put(database, this.#store.vault, this.#runtime.random, { lane: "bulk", roomId, type, content });
-    return { readings: readings.length, bytesFreed };
+    const batch = { device, stream: stream.name, epoch, seq, lost, readings };
+    const event =
+      readings.length === 0
+        ? { type: `${namespace}.loss`, content: encodeLoss(batch) }
+        : { type: `${namespace}.telemetry`, content: encodePlain(batch) };
+    put(database, this.#store.vault, this.#runtime.random, { lane: "bulk", roomId, ...event });
+    const emptied = database.prepare("SELECT 1 FROM journal_chunk LIMIT 1").get() === null;
+    return { taken, emptied };
   }
 }

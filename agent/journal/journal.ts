@@ -12,13 +12,14 @@ import {
   roughBytes,
   writeDeliveries,
 } from "./ledger.ts";
-import { PENDING_READINGS_MAX } from "./limits.ts";
+import { PENDING_BYTES_MAX, PENDING_READINGS_MAX } from "./limits.ts";
 import type { Boot } from "./stream.ts";
+import type { Taken } from "./take.ts";
 
 export interface JournalDepth {
   readonly readings: number;
   readonly bytes: number;
-  /** Readings dropped or rejected for want of room since the start of the process. */
+  /** Readings dropped or refused for want of room, or found unreadable, since the start of the process. */
   readonly lost: number;
 }
 
@@ -26,7 +27,7 @@ export interface Journal {
   append(delivery: Delivery): Promise<EmitResult>;
   depth(): JournalDepth;
   /** The packer took these out, in a transaction that is committed. */
-  taken(readings: number, bytes: number): void;
+  taken(taken: Pick<Taken, "readings" | "unreadable" | "bytesFreed">): void;
   /** Calls `listener` each time readings were committed (not yet durable). */
   onAppended(listener: () => void): void;
 }
@@ -37,15 +38,23 @@ interface Pending {
   readonly fail: (error: unknown) => void;
 }
 
+/** What waits for the next commit. */
+interface Backlog {
+  readonly readings: number;
+  /** Rough. */
+  readonly bytes: number;
+}
+
 const refusalOf = (
-  delivery: Delivery,
+  bytes: number,
+  { readings }: Delivery,
   ledger: Ledger,
   policy: JournalPolicy,
-  pendingReadings: number,
+  pending: Backlog,
 ): string | null => {
-  if (pendingReadings + delivery.readings.length > PENDING_READINGS_MAX)
-    return `more than ${PENDING_READINGS_MAX} readings wait for the disk`;
-  if (policy.whenFull === "reject" && ledger.bytes + roughBytes(delivery.readings) > policy.bytesMax)
+  if (pending.readings + readings.length > PENDING_READINGS_MAX || pending.bytes + bytes > PENDING_BYTES_MAX)
+    return `${pending.readings} readings (${pending.bytes} bytes) wait for the disk already, more than can be held`;
+  if (policy.whenFull === "reject" && ledger.bytes + pending.bytes + bytes > policy.bytesMax)
     return `the journal is full: ${policy.bytesMax} bytes wait, and delivery.journal.when_full is "reject"`;
   return null;
 };
@@ -53,10 +62,12 @@ const refusalOf = (
 /** Collects what comes while a commit is under way. `commit` gets everything collected and resolves with one result each. */
 const groupCommit = (commit: (batch: readonly Delivery[]) => Promise<readonly EmitResult[]>) => {
   let pending: Pending[] = [];
+  let backlog: Backlog = { readings: 0, bytes: 0 };
   let running = false;
   const once = async (): Promise<void> => {
     const batch = pending;
     pending = [];
+    backlog = { readings: 0, bytes: 0 };
     try {
       const results = await commit(batch.map(({ delivery }) => delivery));
       for (const [index, { settle }] of batch.entries()) settle(results[index] ?? { outcome: "durable" });
@@ -71,10 +82,14 @@ const groupCommit = (commit: (batch: readonly Delivery[]) => Promise<readonly Em
     running = false;
   };
   return {
-    readings: (): number => pending.reduce((sum, { delivery }) => sum + delivery.readings.length, 0),
-    add: (delivery: Delivery): Promise<EmitResult> =>
+    backlog: (): Backlog => backlog,
+    add: (delivery: Delivery, bytes: number): Promise<EmitResult> =>
       new Promise((settle, fail) => {
         pending.push({ delivery, settle, fail });
+        backlog = {
+          readings: backlog.readings + delivery.readings.length,
+          bytes: backlog.bytes + bytes,
+        };
         void run();
       }),
   };
@@ -93,14 +108,17 @@ export const openJournal = async (
   const group = groupCommit(async (deliveries) => {
     const { results, changes } = await store.transaction((database) => {
       const { draft, results } = writeDeliveries(database, store.vault, ledger, policy, deliveries);
-      return {
-        results,
-        changes: { readings: draft.readings - ledger.readings, bytes: draft.bytes - ledger.bytes, draft },
+      const changes = {
+        nextSeq: draft.nextSeq,
+        readings: draft.readings - ledger.readings,
+        bytes: draft.bytes - ledger.bytes,
+        lost: draft.lost - ledger.lost,
       };
+      return { results, changes };
     });
-    // The packer may have taken readings out between the transaction and now: differences are added, not values set.
-    ledger.nextSeq = changes.draft.nextSeq;
-    ledger.lost = changes.draft.lost;
+    // The packer may have taken readings out between the transaction and now, and more been refused: differences are added, not values set.
+    ledger.nextSeq = changes.nextSeq;
+    ledger.lost += changes.lost;
     ledger.readings += changes.readings;
     ledger.bytes += changes.bytes;
     // Told before the sync: whatever is made of the readings goes out only after a sync of its own, which covers this one.
@@ -111,15 +129,17 @@ export const openJournal = async (
 
   return {
     append: (delivery) => {
-      const reason = refusalOf(delivery, ledger, policy, group.readings());
-      if (reason === null) return group.add(delivery);
+      const bytes = roughBytes(delivery.readings);
+      const reason = refusalOf(bytes, delivery, ledger, policy, group.backlog());
+      if (reason === null) return group.add(delivery, bytes);
       ledger.lost += delivery.readings.length;
       return Promise.resolve({ outcome: "refused", reason });
     },
     depth: () => ({ readings: ledger.readings, bytes: ledger.bytes, lost: ledger.lost }),
-    taken: (readings, bytes) => {
-      ledger.readings -= readings;
-      ledger.bytes -= bytes;
+    taken: ({ bytesFreed, readings, unreadable }) => {
+      ledger.readings -= readings.length + unreadable;
+      ledger.lost += unreadable;
+      ledger.bytes -= bytesFreed;
     },
     onAppended: (listener) => {
       listeners.push(listener);

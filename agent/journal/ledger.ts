@@ -4,8 +4,8 @@ import type { Database, Vault } from "#agent/store/store.ts";
 import type { ClockState, StampedReading } from "#agent/telemetry/reading.ts";
 import type { EmitResult, Receipt } from "#drivers/driver.ts";
 import { encodeChunk } from "./chunk.ts";
-import { CHUNK_READINGS_MAX } from "./limits.ts";
-import { isRepeated, remember } from "./receipts.ts";
+import { CHUNK_BYTES_MAX, CHUNK_READINGS_MAX } from "./limits.ts";
+import { isRepeated, remember, type Unpruned } from "./receipts.ts";
 import { type Boot, nextSeqOf, openStream, type Stream, streamById } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
 
@@ -28,6 +28,7 @@ export interface Ledger {
   readings: number;
   bytes: number;
   lost: number;
+  readonly unpruned: Unpruned;
 }
 
 const LOSS_REASON = "full";
@@ -47,7 +48,21 @@ export const loadLedger = (database: Database, boot: Boot, newStreamName: string
     readings: Number(waiting?.["readings"] ?? 0),
     bytes: Number(waiting?.["bytes"] ?? 0),
     lost: 0,
+    unpruned: new Map(),
   };
+};
+
+/** Joined with the run before it where they touch: the oldest go one after the other, and the table stays as short as the gaps are few. */
+const noteLoss = (database: Database, stream: number, from: number, count: number): void => {
+  const { changes } = database
+    .prepare(
+      "UPDATE journal_loss SET count = count + ? WHERE stream = ? AND from_seq + count = ? AND reason = ?",
+    )
+    .run(count, stream, from, LOSS_REASON);
+  if (changes > 0) return;
+  database
+    .prepare("INSERT INTO journal_loss (stream, from_seq, count, reason) VALUES (?, ?, ?, ?)")
+    .run(stream, from, count, LOSS_REASON);
 };
 
 const dropOldest = (database: Database, draft: Ledger): boolean => {
@@ -61,21 +76,21 @@ const dropOldest = (database: Database, draft: Ledger): boolean => {
   const from = Math.max(Number(oldest["first_seq"]), stream.nextPack);
   const count = Number(oldest["first_seq"]) + Number(oldest["count"]) - from;
   database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(Number(oldest["id"]));
-  database
-    .prepare("INSERT INTO journal_loss (stream, from_seq, count, reason) VALUES (?, ?, ?, ?)")
-    .run(stream.rowId, from, count, LOSS_REASON);
+  noteLoss(database, stream.rowId, from, count);
   draft.bytes -= Number(oldest["bytes"]);
   draft.readings -= count;
   draft.lost += count;
   return true;
 };
 
+const roughSize = ({ name, value }: StampedReading): number => {
+  const size = typeof value === "string" || value instanceof Uint8Array ? value.length : 8;
+  return name.length + 48 + size;
+};
+
 /** A rough size before sealing, to know in time whether the journal is full: a number with its name, or text of its own length. */
 export const roughBytes = (readings: readonly StampedReading[]): number =>
-  readings.reduce((sum, { name, value }) => {
-    const size = typeof value === "string" || value instanceof Uint8Array ? value.length : 8;
-    return sum + name.length + 48 + size;
-  }, 0);
+  readings.reduce((sum, reading) => sum + roughSize(reading), 0);
 
 const writeChunk = (
   database: Database,
@@ -96,17 +111,24 @@ const writeChunk = (
 interface Run {
   readonly clock: ClockState;
   readonly readings: StampedReading[];
+  bytes: number;
 }
 
-/** Runs of readings that may share a chunk: one clock state, a bounded number. */
+/** Runs of readings that may share a chunk: one clock state, a bounded number and size. */
 const runsOf = (deliveries: readonly Delivery[]): Run[] => {
   const runs: Run[] = [];
   for (const { clock, readings } of deliveries) {
     for (const reading of readings) {
+      const bytes = roughSize(reading);
       const last = runs.at(-1);
-      if (last !== undefined && last.clock === clock && last.readings.length < CHUNK_READINGS_MAX)
+      if (
+        last?.clock === clock &&
+        last.readings.length < CHUNK_READINGS_MAX &&
+        last.bytes + bytes <= CHUNK_BYTES_MAX
+      ) {
         last.readings.push(reading);
-      else runs.push({ clock, readings: [reading] });
+        last.bytes += bytes;
+      } else runs.push({ clock, readings: [reading], bytes });
     }
   }
   return runs;
@@ -125,7 +147,7 @@ export const writeDeliveries = (
   const results = deliveries.map((delivery): EmitResult => {
     const { driver, receipt } = delivery;
     if (receipt !== undefined && isRepeated(database, driver, receipt)) return { outcome: "repeated" };
-    if (receipt !== undefined) remember(database, driver, receipt);
+    if (receipt !== undefined) remember(database, ledger.unpruned, driver, receipt);
     fresh.push(delivery);
     return { outcome: "durable" };
   });

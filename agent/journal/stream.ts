@@ -28,6 +28,14 @@ export const streamById = (database: Database, rowId: number): Stream => {
   return toStream(row);
 };
 
+/** Streams of earlier boots of which nothing waits any more: readings leave in the order of their streams. */
+const forgetEmptied = (database: Database, current: Stream): void => {
+  const chunk = database.prepare("SELECT stream FROM journal_chunk ORDER BY id LIMIT 1").get();
+  const loss = database.prepare("SELECT min(stream) AS stream FROM journal_loss").get();
+  const waiting = [chunk?.["stream"], loss?.["stream"]].filter((row) => typeof row === "number");
+  database.prepare("DELETE FROM journal_stream WHERE id < ?").run(Math.min(current.rowId, ...waiting));
+};
+
 /** The stream of this boot, made if this is its first start. `newName` is random: it tells this store's stream from a clone's. */
 export const openStream = (database: Database, boot: Boot, newName: string): Stream => {
   const last = database.prepare("SELECT * FROM journal_stream ORDER BY id DESC LIMIT 1").get();
@@ -38,7 +46,9 @@ export const openStream = (database: Database, boot: Boot, newName: string): Str
     .run(newName, boot.id, bootSeq);
   const made = database.prepare("SELECT * FROM journal_stream ORDER BY id DESC LIMIT 1").get();
   if (made === null) throw new Error("journal: the stream that was just made is not there");
-  return toStream(made);
+  const stream = toStream(made);
+  forgetEmptied(database, stream);
+  return stream;
 };
 
 /** The first sequence number that was never given out: above what was packed, what waits and what was lost. */

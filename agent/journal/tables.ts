@@ -34,6 +34,8 @@ export const journalMigrations: Migrations = {
        key TEXT NOT NULL,
        UNIQUE (driver, key)
      ) STRICT;`,
+    // With the rowid behind it: the newest receipts of one driver.
+    "CREATE INDEX journal_receipt_driver ON journal_receipt (driver)",
   ],
 };
 

@@ -3,6 +3,7 @@
 import type { Database, Row, Vault } from "#agent/store/store.ts";
 import type { ClockState, Loss, StampedReading } from "#agent/telemetry/reading.ts";
 import { parseChunk } from "./chunk.ts";
+import { LOSS_BYTES, LOSSES_PER_GAP_MAX } from "./limits.ts";
 import { type Stream, streamById } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
 
@@ -19,7 +20,10 @@ export interface Taken {
   /** First sequence number covered: lost ones before the first reading included. */
   readonly seq: number;
   readonly lost: readonly Loss[];
+  /** None where only a loss is to be told: a stream of an earlier boot of which nothing is left, or a chunk that cannot be read. */
   readonly readings: readonly StampedReading[];
+  /** Readings of chunks that do not open: bits of the disk changed. Among `lost`. */
+  readonly unreadable: number;
   /** What left the journal, for its numbers. */
   readonly bytesFreed: number;
 }
@@ -70,7 +74,7 @@ const lossesBetween = (database: Database, stream: Stream, from: number, until: 
     add(Math.min(Number(row["from_seq"]) + Number(row["count"]), until), String(row["reason"]));
   }
   add(until, "unknown");
-  return losses;
+  return losses.length > LOSSES_PER_GAP_MAX ? [{ from, count: until - from, reason: "several" }] : losses;
 };
 
 interface Picked {
@@ -78,8 +82,24 @@ interface Picked {
   lost: Loss[];
   bytes: number;
   next: number;
+  unreadable: number;
   bytesFreed: number;
 }
+
+const addLosses = (picked: Picked, losses: readonly Loss[], next: number): void => {
+  picked.lost.push(...losses);
+  picked.bytes += losses.length * LOSS_BYTES;
+  picked.next = Math.max(picked.next, next);
+};
+
+/** Null when it cannot be read: the packer must not stand before one damaged page for ever. */
+const openChunk = (vault: Vault, chunk: Chunk): StampedReading[] | null => {
+  try {
+    return parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
+  } catch {
+    return null;
+  }
+};
 
 /** Adds of one chunk what fits; true if all of it was taken. A first reading always fits: the packer's limits leave room for the largest. */
 const pick = (readings: readonly StampedReading[], picked: Picked, limits: TakeLimits): boolean => {
@@ -94,6 +114,7 @@ const pick = (readings: readonly StampedReading[], picked: Picked, limits: TakeL
   return true;
 };
 
+/** Adds what fits of the chunk; true if all of it left the journal. */
 const takeChunk = (
   database: Database,
   vault: Vault,
@@ -103,13 +124,51 @@ const takeChunk = (
   limits: TakeLimits,
 ): boolean => {
   if (picked.readings.length >= limits.readingsMax || picked.bytes >= limits.bytesMax) return false;
-  picked.lost.push(...lossesBetween(database, stream, picked.next, chunk.firstSeq));
-  picked.next = Math.max(picked.next, chunk.firstSeq);
-  const all = parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
-  if (!pick(all.slice(picked.next - chunk.firstSeq), picked, limits)) return false;
+  const gap = lossesBetween(database, stream, picked.next, chunk.firstSeq);
+  if (picked.readings.length > 0 && picked.bytes + gap.length * LOSS_BYTES > limits.bytesMax) return false;
+  addLosses(picked, gap, chunk.firstSeq);
+  const all = openChunk(vault, chunk);
+  if (all === null) {
+    const count = chunk.firstSeq + chunk.count - picked.next;
+    addLosses(picked, [{ from: picked.next, count, reason: "unreadable" }], picked.next + count);
+    picked.unreadable += count;
+  } else if (!pick(all.slice(picked.next - chunk.firstSeq), picked, limits)) return false;
   database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(chunk.id);
   picked.bytesFreed += chunk.data.length;
   return true;
+};
+
+const settle = (database: Database, stream: Stream, clock: ClockState, picked: Picked): Taken => {
+  database.prepare("UPDATE journal_stream SET next_pack = ? WHERE id = ?").run(picked.next, stream.rowId);
+  database
+    .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq + count <= ?")
+    .run(stream.rowId, picked.next);
+  const { readings, lost, unreadable, bytesFreed } = picked;
+  return { stream, clock, seq: stream.nextPack, lost, readings, unreadable, bytesFreed };
+};
+
+const beginAt = (stream: Stream): Picked => ({
+  readings: [],
+  lost: [],
+  bytes: 0,
+  next: stream.nextPack,
+  unreadable: 0,
+  bytesFreed: 0,
+});
+
+/** The losses of the oldest stream before `streamRow` that has any: all that is left of it, since readings leave in the order of their streams. */
+const takeForgotten = (database: Database, streamRow: number): Taken | null => {
+  const row = database
+    .prepare(
+      "SELECT stream, max(from_seq + count) AS end FROM journal_loss WHERE stream < ? GROUP BY stream ORDER BY stream LIMIT 1",
+    )
+    .get(streamRow);
+  if (row === null) return null;
+  const stream = streamById(database, Number(row["stream"]));
+  const picked = beginAt(stream);
+  const end = Number(row["end"]);
+  addLosses(picked, lossesBetween(database, stream, picked.next, end), end);
+  return settle(database, stream, "unset", picked);
 };
 
 /** The oldest readings, out of the journal; null if it is empty. */
@@ -117,8 +176,10 @@ export const takeOldest = (database: Database, vault: Vault, limits: TakeLimits)
   const first = database.prepare("SELECT * FROM journal_chunk ORDER BY id LIMIT 1").get();
   if (first === null) return null;
   const { stream: streamRow, clock } = toChunk(first);
+  const forgotten = takeForgotten(database, streamRow);
+  if (forgotten !== null) return forgotten;
   const stream = streamById(database, streamRow);
-  const picked: Picked = { readings: [], lost: [], bytes: 0, next: stream.nextPack, bytesFreed: 0 };
+  const picked = beginAt(stream);
   let afterId = 0;
   for (;;) {
     const row = database.prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT 1").get(afterId);
@@ -127,10 +188,5 @@ export const takeOldest = (database: Database, vault: Vault, limits: TakeLimits)
     if (!takeChunk(database, vault, stream, chunk, picked, limits)) break;
     afterId = chunk.id;
   }
-  database.prepare("UPDATE journal_stream SET next_pack = ? WHERE id = ?").run(picked.next, streamRow);
-  database
-    .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq + count <= ?")
-    .run(streamRow, picked.next);
-  const { readings, lost, bytesFreed } = picked;
-  return { stream, clock, seq: stream.nextPack, lost, readings, bytesFreed };
+  return settle(database, stream, clock, picked);
 };

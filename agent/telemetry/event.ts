@@ -46,18 +46,23 @@ export const plainBytes = (reading: StampedReading): number =>
 
 const lostCount = (lost: readonly Loss[]): number => lost.reduce((sum, { count }) => sum + count, 0);
 
+/** What `telemetry` and `loss` have in common: which numbers of which stream. */
+const rangeOf = (batch: Omit<Batch, "readings">, readings: number): JsonObject => ({
+  v: 1,
+  device: batch.device,
+  stream: batch.stream,
+  boot: batch.epoch.boot,
+  boot_seq: batch.epoch.bootSeq,
+  seq: batch.seq,
+  count: readings + lostCount(batch.lost),
+  lost: batch.lost.map(({ from, count, reason }) => [from, count, reason]),
+});
+
 /** The content of the event. `batch.readings` holds at least one reading. */
 export const encodePlain = (batch: Batch): JsonObject => {
   const times = batch.readings.map(({ timeMs }) => timeMs);
   return {
-    v: 1,
-    device: batch.device,
-    stream: batch.stream,
-    boot: batch.epoch.boot,
-    boot_seq: batch.epoch.bootSeq,
-    seq: batch.seq,
-    count: batch.readings.length + lostCount(batch.lost),
-    lost: batch.lost.map(({ from, count, reason }) => [from, count, reason]),
+    ...rangeOf(batch, batch.readings.length),
     from: Math.min(...times),
     until: Math.max(...times),
     clock: batch.epoch.clock,
@@ -66,6 +71,9 @@ export const encodePlain = (batch: Batch): JsonObject => {
     readings: batch.readings.map(plainReading),
   };
 };
+
+/** The content of `<namespace>.loss`: numbers of a stream that will never come, where no reading behind them can tell it. */
+export const encodeLoss = (batch: Omit<Batch, "readings">): JsonObject => rangeOf(batch, 0);
 
 /** A reading as a reader of the room gets it. */
 export interface ReceivedReading {

@@ -36,7 +36,7 @@ const setup = async (
       const taken = await store.transaction((database) =>
         takeOldest(database, store.vault, { readingsMax, bytesMax: 1e9, sizeOf: () => 1 }),
       );
-      if (taken !== null) journal.taken(taken.readings.length, taken.bytesFreed);
+      if (taken !== null) journal.taken(taken);
       return taken;
     },
   };
