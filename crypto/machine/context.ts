@@ -13,6 +13,8 @@ export interface MachineConfig {
   readonly provider: CryptoProvider;
   readonly userId: string;
   readonly deviceId: string;
+  /** Master keys (unpadded base64) by user ID that a person pinned in the configuration: these are verified, whatever else is. */
+  readonly trustedMasters?: ReadonlyMap<string, string>;
 }
 
 export interface Context extends MachineConfig {

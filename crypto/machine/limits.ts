@@ -28,3 +28,15 @@ export const FALLBACK_KEY_GRACE_MS: number = HOUR_MS;
 
 /** Digits of a request's number in its ID: IDs sort as they were made, beyond any number of requests that a device makes. */
 export const REQUEST_NUMBER_DIGITS = 12;
+
+/** Users in one /keys/query (matrix-sdk-crypto: 250): an answer of a thousand devices is still taken within a slice. */
+export const QUERY_USERS_MAX = 250;
+
+/** Devices kept of one user. People have a few, bots a few hundred; each costs a row and a signature check, and the server chooses the number. */
+export const DEVICES_PER_USER_MAX = 1_000;
+
+/** The first wait after a server or device did not answer; it doubles from there (matrix-sdk-crypto: 15 s). */
+export const BACKOFF_FIRST_MS: number = 15 * SECOND_MS;
+
+/** The longest such wait: a server that comes back is noticed within it. */
+export const BACKOFF_MAX_MS: number = 15 * MINUTE_MS;

@@ -3,13 +3,30 @@
 // commits, waits until that is durable, and only then sends anything.
 import { OlmAccount } from "../olm/account.ts";
 import { type KeyCounts, receiveKeyCounts } from "./account/counts.ts";
+import { ownKeys } from "./account/device-keys.ts";
 import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
 import { answerUpload, prepareUpload } from "./account/upload.ts";
 import { type Context, type MachineConfig, ownAccount } from "./context.ts";
+import { answerQuery, prepareQueries } from "./devices/query.ts";
+import {
+  answerChanges,
+  type DeviceLists,
+  deviceListGap,
+  receiveDeviceLists,
+  trackUsers,
+} from "./devices/tracking.ts";
+import {
+  acknowledgeIdentity,
+  confirmOwnIdentity,
+  type DeviceTrust,
+  deviceTrust,
+  type IdentityStatus,
+  identityStatus,
+} from "./devices/trust.ts";
 import { MachineError } from "./errors.ts";
 import type { Notice } from "./notices.ts";
 import type { Answer, Request } from "./requests.ts";
-import type { AccountRow, MachineStore, RequestRow } from "./store/store.ts";
+import type { AccountRow, DeviceRow, MachineStore, RequestRow } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
@@ -18,12 +35,32 @@ export interface MachineCalls {
   setUp(): { readonly curve25519: string; readonly ed25519: string };
   /** What a /sync said of our keys on the server. */
   receiveKeyCounts(counts: KeyCounts): void;
+  /** Follows these users' devices from now on. */
+  trackUsers(userIds: Iterable<string>): void;
+  /** `device_lists` of a sync. */
+  receiveDeviceLists(lists: DeviceLists): void;
+  /** The syncs before `to` were lost since `from` (null: unknown). */
+  deviceListGap(from: string | null, to: string): void;
+  /** The devices that the server lists for a user now, and what they are worth. */
+  devices(userId: string): readonly KnownDevice[];
+  identityStatus(userId: string): IdentityStatus;
+  /** The user's master key, unpadded base64; null when none is known. For a person to compare. */
+  masterKey(userId: string): string | null;
+  /** @throws MachineError UNKNOWN_USER */
+  acknowledgeIdentity(userId: string): void;
+  /** @throws MachineError UNKNOWN_USER, IDENTITY_CHANGED */
+  confirmOwnIdentity(master: string): void;
   /** Every request under way, oldest first, new ones included. The same ones, unchanged, until they are answered. */
   outgoingRequests(): readonly Request[];
   /** @throws MachineError UNKNOWN_REQUEST */
   answer(requestId: string, answer: Answer): void;
   /** What a person should hear of, from all calls since `on`. */
   readonly notices: readonly Notice[];
+}
+
+export interface KnownDevice {
+  readonly device: DeviceRow;
+  readonly trust: DeviceTrust;
 }
 
 export interface Machine {
@@ -44,6 +81,14 @@ export function createMachine(config: MachineConfig): Machine {
         notices,
         setUp: () => run(setUp),
         receiveKeyCounts: (counts) => run((context) => receiveKeyCounts(context, counts)),
+        trackUsers: (userIds) => run((context) => trackUsers(context, userIds)),
+        receiveDeviceLists: (lists) => run((context) => receiveDeviceLists(context, lists)),
+        deviceListGap: (from, to) => run((context) => deviceListGap(context, from, to)),
+        devices: (userId) => run((context) => knownDevices(context, userId)),
+        identityStatus: (userId) => run((context) => identityStatus(context, userId)),
+        masterKey: (userId) => run(({ rows }) => rows.get("identity", "", userId)?.master ?? null),
+        acknowledgeIdentity: (userId) => run((context) => acknowledgeIdentity(context, userId)),
+        confirmOwnIdentity: (master) => run((context) => confirmOwnIdentity(context, master)),
         outgoingRequests: () => run(outgoingRequests),
         answer: (requestId, answer) => run((context) => takeAnswer(context, requestId, answer)),
       };
@@ -72,8 +117,15 @@ function setUp(context: Context): { readonly curve25519: string; readonly ed2551
   if (context.rows.get("account", "", "") === null) {
     context.rows.put("account", "", "", newAccount(context));
   }
-  const { curve25519, ed25519 } = new OlmAccount(context.provider, ownAccount(context).account);
-  return { curve25519, ed25519 };
+  trackUsers(context, [context.userId]);
+  return ownKeys(ownAccount(context));
+}
+
+function knownDevices(context: Context, userId: string): readonly KnownDevice[] {
+  return context.rows
+    .list("device", userId)
+    .filter(({ row }) => row.present)
+    .map(({ row }) => ({ device: row, trust: deviceTrust(context, row) }));
 }
 
 function newAccount({ provider, userId, deviceId }: Context): AccountRow {
@@ -95,6 +147,7 @@ function newAccount({ provider, userId, deviceId }: Context): AccountRow {
 function outgoingRequests(context: Context): readonly Request[] {
   forgetOldFallback(context);
   prepareUpload(context);
+  prepareQueries(context);
   return context.rows.list("request", "").map(({ row }) => row.request);
 }
 
@@ -114,5 +167,11 @@ function dispatchAnswer(context: Context, row: RequestRow, answer: Answer): void
   switch (row.request.kind) {
     case "keys-upload":
       answerUpload(context, row, answer);
+      return;
+    case "keys-query":
+      if (answer.ok) answerQuery(context, row, answer.body);
+      return;
+    case "keys-changes":
+      answerChanges(context, row.request, answer);
   }
 }

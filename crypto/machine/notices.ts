@@ -6,4 +6,22 @@ export type Notice =
   /** The server holds more one-time keys of ours than we have private keys for: the store was put back, or another program uses this device. */
   | { readonly kind: "one-time-keys-unknown"; readonly onServer: number; readonly held: number }
   /** Uploads are refused again and again; the next try is at `retryAtMs`. */
-  | { readonly kind: "keys-upload-refused"; readonly error: string; readonly retryAtMs: number };
+  | { readonly kind: "keys-upload-refused"; readonly error: string; readonly retryAtMs: number }
+  /** An answer of the server could not be read at all; it counts as none. */
+  | { readonly kind: "answer-unreadable"; readonly request: string }
+  /** Keys that a server gave for a device do not hold; what was known of the device stays. */
+  | {
+      readonly kind: "device-rejected";
+      readonly userId: string;
+      readonly deviceId: string;
+      readonly reason: string;
+    }
+  /** Other keys under a device ID that is pinned: a hostile server, or a device that was made anew under its old ID. The old keys stay. */
+  | { readonly kind: "device-keys-changed"; readonly userId: string; readonly deviceId: string }
+  /** The server shows other keys for our own device: another program took its ID. */
+  | { readonly kind: "own-device-replaced" }
+  /** Another device shows our keys: the store was copied. */
+  | { readonly kind: "device-cloned"; readonly userId: string; readonly deviceId: string }
+  | { readonly kind: "identity-rejected"; readonly userId: string; readonly reason: string }
+  /** The master key changed. `wasVerified`: nothing is shared with them by strategies that care, until it is verified or acknowledged. */
+  | { readonly kind: "identity-changed"; readonly userId: string; readonly wasVerified: boolean };

@@ -13,15 +13,25 @@ export const SIGNED_CURVE25519 = "signed_curve25519";
 
 type Signed = JsonObject & { readonly signatures: Signatures };
 
+/** Our public identity keys, unpadded base64. */
+export function ownKeys({ account }: AccountRow): { readonly curve25519: string; readonly ed25519: string } {
+  return {
+    curve25519: encodeBase64(account.identityKey.publicKey),
+    ed25519: encodeBase64(account.signingKey.publicKey),
+  };
+}
+
 /** `device_keys` of /keys/upload and `sender_device_keys` of MSC4147, signed by the device itself. */
-export function ownDeviceKeys({ userId, deviceId, account }: AccountRow): Signed {
+export function ownDeviceKeys(row: AccountRow): Signed {
+  const { userId, deviceId, account } = row;
+  const { curve25519, ed25519 } = ownKeys(row);
   const keys = {
     user_id: userId,
     device_id: deviceId,
     algorithms: [OLM_ALGORITHM, MEGOLM_ALGORITHM],
     keys: {
-      [`curve25519:${deviceId}`]: encodeBase64(account.identityKey.publicKey),
-      [`ed25519:${deviceId}`]: encodeBase64(account.signingKey.publicKey),
+      [`curve25519:${deviceId}`]: curve25519,
+      [`ed25519:${deviceId}`]: ed25519,
     },
   };
   return signJson(keys, userId, `ed25519:${deviceId}`, account.signingKey);

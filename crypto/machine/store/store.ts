@@ -50,6 +50,58 @@ export interface RequestRow {
   readonly detail: JsonObject;
 }
 
+/** A user whose devices we follow. Group "", item: user ID. */
+export interface TrackedRow {
+  readonly sinceMs: number;
+}
+
+/** A tracked user whose devices must be asked for (again). Group "", item: user ID. */
+export interface DirtyRow {
+  /** Of the mark: a query that began before it cannot clear it. */
+  readonly sequence: number;
+}
+
+/** A device, its keys pinned when they were first seen. Group: user ID, item: device ID. */
+export interface DeviceRow {
+  readonly userId: string;
+  readonly deviceId: string;
+  /** Unpadded base64, as we write it. */
+  readonly curve25519: string;
+  readonly ed25519: string;
+  /** Those of Olm and Megolm that it names. */
+  readonly algorithms: readonly string[];
+  /** MSC3814: it waits on the server and sends nothing. */
+  readonly dehydrated: boolean;
+  /** The self-signing key whose signature on the device was verified. Trust compares it with the user's present one. */
+  readonly crossSignedBy: string | null;
+  /** That signature, for our own device: it goes out with `sender_device_keys`. */
+  readonly crossSignature: string | null;
+  /** False once the server no longer lists it. The pin stays. */
+  readonly present: boolean;
+}
+
+/** A user's cross-signing keys. Group "", item: user ID. Keys are unpadded base64. */
+export interface IdentityRow {
+  readonly master: string;
+  readonly selfSigning: string | null;
+  /** Only our own is ever shown to us. */
+  readonly userSigning: string | null;
+  /** The master key that we saw first, or that was acknowledged since. */
+  readonly pinned: string;
+  /** A latch: the identity was verified and then changed. */
+  readonly previouslyVerified: boolean;
+  /** The own master key that a person or a verification confirmed; for our own user only. */
+  readonly confirmed: string | null;
+  /** The user-signing key of ours whose signature on the master key was verified. */
+  readonly signedBy: string | null;
+}
+
+/** A server or device that did not answer. Group: which kind, item: its name. */
+export interface BackoffRow {
+  readonly failures: number;
+  readonly untilMs: number;
+}
+
 /** Counters. Group "", item: the name. */
 export interface CounterRow {
   readonly next: number;
@@ -60,6 +112,11 @@ export interface Rows {
   readonly account: AccountRow;
   readonly counter: CounterRow;
   readonly request: RequestRow;
+  readonly tracked: TrackedRow;
+  readonly dirty: DirtyRow;
+  readonly device: DeviceRow;
+  readonly identity: IdentityRow;
+  readonly backoff: BackoffRow;
 }
 
 export type TableName = keyof Rows;

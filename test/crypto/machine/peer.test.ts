@@ -15,6 +15,13 @@ const start = async () => {
   return { peer, upload };
 };
 
+/** As a server shows a device after /keys/signatures/upload: all signatures side by side. */
+const mergeSignatures = (deviceKeys: JsonObject, uploaded: JsonObject): JsonObject => {
+  const signed = (uploaded[THEM] as JsonObject)["THEIRS"] as JsonObject;
+  const of = (object: JsonObject): JsonObject => (object["signatures"] as JsonObject)[THEM] as JsonObject;
+  return { ...deviceKeys, signatures: { [THEM]: { ...of(deviceKeys), ...of(signed) } } };
+};
+
 describe("our keys", () => {
   it.each(["one_time_keys", "fallback_keys"] as const)(
     "hold for matrix-sdk-crypto: device keys and %s",
@@ -34,4 +41,25 @@ describe("our keys", () => {
       expect(await them.peer.call("missing", [userId])).toBeNull();
     },
   );
+});
+
+describe("their keys", () => {
+  it("hold for us: device keys, cross-signing keys, and their signature on the device", async () => {
+    const them = await start();
+    const { keys, signatures } = await them.peer.call<{ keys: JsonObject; signatures: JsonObject }>(
+      "bootstrap",
+    );
+    const ours = makeOurs();
+    ours.in((calls) => calls.trackUsers([THEM]));
+    const device = mergeSignatures(them.upload["device_keys"] as JsonObject, signatures);
+    ours.answerAll("keys-query", () => ({
+      device_keys: { [THEM]: { THEIRS: device } },
+      master_keys: { [THEM]: keys["master_key"] },
+      self_signing_keys: { [THEM]: keys["self_signing_key"] },
+    }));
+    expect(ours.notices).toEqual([]);
+    expect(ours.in((calls) => calls.devices(THEM))).toMatchObject([
+      { device: { deviceId: "THEIRS" }, trust: { crossSigned: true, identity: "pinned" } },
+    ]);
+  });
 });

@@ -1,0 +1,135 @@
+// Asking for devices and taking them in (Client-Server API, POST /keys/query). The keys of a device are pinned when first seen and never replaced.
+import { CryptoError } from "../../errors.ts";
+import { isJsonObject, type JsonObject, member } from "../../shape.ts";
+import { ownKeys } from "../account/device-keys.ts";
+import { backOff, clearBackoff, isBackedOff, serverOf } from "../backoff.ts";
+import { addRequest, type Context, ownAccount, requestsUnderWay } from "../context.ts";
+import { DEVICES_PER_USER_MAX, QUERY_USERS_MAX } from "../limits.ts";
+import type { DeviceRow, RequestRow } from "../store/store.ts";
+import { parseDeviceKeys } from "./device-keys.ts";
+import { receiveIdentity } from "./identity.ts";
+
+const PATH = "/_matrix/client/v3/keys/query";
+/** How long the server may wait for other servers. */
+const SERVER_TIMEOUT_MS = 10_000;
+
+/** Makes the queries that are due: users with a mark, not asked for already, their server not left alone for now. */
+export function prepareQueries(context: Context): void {
+  const asked = new Set(requestsUnderWay(context, "keys-query").flatMap(({ detail }) => Object.keys(detail)));
+  const due = context.rows
+    .list("dirty", "")
+    .filter(({ item }) => !asked.has(item) && !isBackedOff(context, "query-server", serverOf(item)));
+  for (let at = 0; at < due.length; at += QUERY_USERS_MAX) {
+    const batch = due.slice(at, at + QUERY_USERS_MAX);
+    const device_keys = Object.fromEntries(batch.map(({ item }) => [item, []]));
+    const sequences = Object.fromEntries(batch.map(({ item, row }) => [item, row.sequence]));
+    const body = { device_keys, timeout: SERVER_TIMEOUT_MS };
+    addRequest(context, () => ({ kind: "keys-query", method: "POST", path: PATH, body }), sequences);
+  }
+}
+
+/** Takes a query's answer: of the users that were asked for, and of nobody else. */
+export function answerQuery(context: Context, { detail }: RequestRow, body: unknown): void {
+  const answer = isJsonObject(body) ? body : {};
+  const devices = member(answer, "device_keys");
+  const readable = isJsonObject(devices);
+  if (!readable) context.notify({ kind: "answer-unreadable", request: "keys-query" });
+  const failed = new Set<string>();
+  const failures = member(answer, "failures");
+  if (isJsonObject(failures)) for (const server of Object.keys(failures)) failed.add(server);
+  for (const [userId, sequence] of Object.entries(detail)) {
+    const server = serverOf(userId);
+    if (!readable || failed.has(server)) {
+      failed.add(server);
+      continue;
+    }
+    clearBackoff(context, "query-server", server);
+    receiveUser(context, userId, answer, member(devices, userId));
+    // The mark goes last, and only if it is the one that this query answers.
+    if (context.rows.get("dirty", "", userId)?.sequence === sequence)
+      context.rows.delete("dirty", "", userId);
+  }
+  const asked = new Set(Object.keys(detail).map(serverOf));
+  for (const server of failed) if (asked.has(server)) backOff(context, "query-server", server);
+}
+
+function receiveUser(context: Context, userId: string, answer: JsonObject, devices: unknown): void {
+  const of = (name: string): unknown => {
+    const users = member(answer, name);
+    return isJsonObject(users) ? member(users, userId) : undefined;
+  };
+  receiveIdentity(context, userId, {
+    master: of("master_keys"),
+    selfSigning: of("self_signing_keys"),
+    userSigning: of("user_signing_keys"),
+  });
+  if (isJsonObject(devices)) receiveDevices(context, userId, devices);
+}
+
+function receiveDevices(context: Context, userId: string, devices: JsonObject): void {
+  const ids = Object.keys(devices).slice(0, DEVICES_PER_USER_MAX);
+  for (const deviceId of ids) receiveDevice(context, userId, deviceId, member(devices, deviceId));
+  for (const { item, row } of context.rows.list("device", userId)) {
+    if (!Object.hasOwn(devices, item) && row.present) {
+      context.rows.put("device", userId, item, { ...row, present: false });
+    }
+  }
+}
+
+function receiveDevice(context: Context, userId: string, deviceId: string, value: unknown): void {
+  const identity = context.rows.get("identity", "", userId);
+  const reject = (reason: string): void =>
+    context.notify({ kind: "device-rejected", userId, deviceId, reason });
+  // Device IDs and cross-signing keys share one namespace in key IDs (CVE-2022-39250).
+  if (identity && [identity.master, identity.selfSigning, identity.userSigning].includes(deviceId)) {
+    reject("a device that is named like a cross-signing key");
+    return;
+  }
+  try {
+    const found = parseDeviceKeys(
+      context.provider,
+      value,
+      { userId, deviceId },
+      identity?.selfSigning ?? null,
+    );
+    takeDevice(context, found);
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    reject(error.message);
+  }
+}
+
+/** Keeps a device whose signature holds, unless its ID or its keys are taken. */
+function takeDevice(context: Context, found: DeviceRow): void {
+  const { userId, deviceId } = found;
+  if (!isOursOrForeign(context, found)) return;
+  const known = context.rows.get("device", userId, deviceId);
+  if (known && (known.ed25519 !== found.ed25519 || known.curve25519 !== found.curve25519)) {
+    context.notify({ kind: "device-keys-changed", userId, deviceId });
+    return;
+  }
+  if (known === null || !sameDevice(known, found)) context.rows.put("device", userId, deviceId, found);
+}
+
+/** Our own device under its own keys, or a device that has nothing of ours. */
+function isOursOrForeign(context: Context, { userId, deviceId, curve25519, ed25519 }: DeviceRow): boolean {
+  const own = ownKeys(ownAccount(context));
+  if (userId === context.userId && deviceId === context.deviceId) {
+    const same = curve25519 === own.curve25519 && ed25519 === own.ed25519;
+    if (!same) context.notify({ kind: "own-device-replaced" });
+    return same;
+  }
+  const cloned = curve25519 === own.curve25519 || ed25519 === own.ed25519;
+  if (cloned) context.notify({ kind: "device-cloned", userId, deviceId });
+  return !cloned;
+}
+
+function sameDevice(a: DeviceRow, b: DeviceRow): boolean {
+  return (
+    a.present === b.present &&
+    a.crossSignedBy === b.crossSignedBy &&
+    a.crossSignature === b.crossSignature &&
+    a.dehydrated === b.dehydrated &&
+    a.algorithms.join() === b.algorithms.join()
+  );
+}
