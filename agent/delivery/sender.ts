@@ -5,10 +5,11 @@
 import { type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
+import { Holds, Streaks } from "./holds.ts";
 import { LANES, type Lane } from "./lanes.ts";
 import { acknowledge, bury, clearDoubt, head, markAttempt, type OutboxRow } from "./outbox.ts";
-import { findInRoom } from "./search.ts";
-import { type Verdict, verdictOf } from "./verdict.ts";
+import { beginSearch, findInRoom, type SearchProgress } from "./search.ts";
+import { type Hold, isUnreachable, searchVerdictOf, type Verdict, verdictOf } from "./verdict.ts";
 
 export interface SenderHooks {
   /** The homeserver answered, or did not. */
@@ -27,16 +28,19 @@ export interface SenderStats {
   readonly heldMs: number;
 }
 
+/** Which step of an attempt failed. */
+type Step = "search" | "put";
+
 export class Sender {
   readonly #store: Store;
   readonly #client: MatrixClient;
   readonly #runtime: Runtime;
   readonly #hooks: SenderHooks;
   readonly #busy = new Map<Lane, Promise<void>>();
-  readonly #heldRooms = new Map<string, number>();
-  #heldUntil = 0;
-  /** A rate limit must be waited for; a missing network may come back sooner than our patience. */
-  #rateLimited = false;
+  readonly #holds = new Holds();
+  readonly #streaks = new Streaks();
+  /** Of each lane, the search that was interrupted, by row. */
+  readonly #searches = new Map<Lane, { readonly rowId: number; readonly progress: SearchProgress }>();
   #counters = { sent: 0, attempts: 0, found: 0 };
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
@@ -48,23 +52,28 @@ export class Sender {
     this.#hooks = hooks;
   }
 
-  /** Something was put into the outbox, or may be sent again. Starts every lane that is free to go. */
+  /** Something was put into the outbox, or may be sent again. Starts every lane that is free to go. Never throws: who calls is a timer, or has no part in it. */
   wake(): void {
     if (this.#stopped) return;
     const now = this.#runtime.clock.monoMs();
-    if (this.#heldUntil > now) {
-      this.#armTimer(this.#heldUntil - now);
+    const heldUntil = this.#holds.allUntil();
+    if (heldUntil > now) {
+      this.#armTimer(heldUntil - now);
       return;
     }
-    for (const lane of LANES) this.#startLane(lane);
-    const nextRoom = Math.min(...this.#heldRooms.values());
-    if (Number.isFinite(nextRoom)) this.#armTimer(nextRoom - now);
+    const heldRooms = this.#holds.roomsAt(now);
+    try {
+      for (const lane of LANES) this.#startLane(lane, heldRooms);
+    } catch (error) {
+      this.#give(error);
+    }
+    const nextRoom = this.#holds.nextRoomAt();
+    if (nextRoom !== null) this.#armTimer(nextRoom - now);
   }
 
-  /** The network is back: waiting for it ends now. */
+  /** The network is back: waiting for it ends now. A rate limit is waited for all the same. */
   retryNow(): void {
-    if (!this.#rateLimited) this.#heldUntil = 0;
-    this.#heldRooms.clear();
+    this.#holds.reachable();
     this.wake();
   }
 
@@ -81,49 +90,67 @@ export class Sender {
   }
 
   stats(): SenderStats {
-    return { ...this.#counters, heldMs: Math.max(0, this.#heldUntil - this.#runtime.clock.monoMs()) };
+    const heldMs = this.#holds.allUntil() - this.#runtime.clock.monoMs();
+    return { ...this.#counters, heldMs: Math.max(0, heldMs) };
+  }
+
+  /** The store failed, or holds what cannot be read: nothing more can be sent. */
+  #give(error: unknown): void {
+    this.#stopped = true;
+    this.#hooks.fatal(error);
   }
 
   #armTimer(delayMs: number): void {
     this.#cancelTimer?.();
+    if (this.#stopped) return;
     this.#cancelTimer = this.#runtime.timers.after(Math.max(1, delayMs), () => this.wake());
   }
 
-  #roomsHeldNow(): Set<string> {
-    const now = this.#runtime.clock.monoMs();
-    for (const [room, until] of this.#heldRooms) if (until <= now) this.#heldRooms.delete(room);
-    return new Set(this.#heldRooms.keys());
-  }
-
-  #startLane(lane: Lane): void {
+  #startLane(lane: Lane, heldRooms: ReadonlySet<string>): void {
     if (this.#busy.has(lane)) return;
-    const row = this.#store.read((database) => head(database, this.#store.vault, lane, this.#roomsHeldNow()));
+    const row = this.#store.read((database) => head(database, this.#store.vault, lane, heldRooms));
     if (row === null) return;
-    const run = this.#work(row).finally(() => {
+    const run = this.#work(row).then(() => {
       this.#busy.delete(lane);
       this.wake();
     });
     this.#busy.set(lane, run);
   }
 
+  /** Never rejects. */
   async #work(row: OutboxRow): Promise<void> {
     try {
-      await this.#attempt(row).catch((error: unknown) => this.#failed(row, error));
+      await this.#attempt(row);
       if (!this.#stopped) this.#hooks.left(row.lane);
     } catch (error) {
-      this.#stopped = true;
-      this.#hooks.fatal(error);
+      this.#give(error);
     }
   }
 
   async #attempt(row: OutboxRow): Promise<void> {
-    if (row.inDoubt && (await this.#settledBySearch(row))) return;
-    await this.#store.transaction((database) => markAttempt(database, row));
+    let step: Step = "search";
+    try {
+      if (row.inDoubt && (await this.#settledBySearch(row))) return;
+      step = "put";
+      await this.#send(row);
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error;
+      await this.#failed(row, step, error);
+    }
+  }
+
+  async #send(row: OutboxRow): Promise<void> {
+    if (!(await this.#store.transaction((database) => markAttempt(database, row)))) return;
     await this.#store.durable();
     this.#counters.attempts += 1;
     const eventId = await this.#client.send(row.roomId, row.type, row.txnId, row.content);
-    this.#hooks.link(true);
+    this.#answered(row);
     await this.#settle(row, eventId);
+  }
+
+  #answered({ roomId }: OutboxRow): void {
+    this.#streaks.succeeded(roomId);
+    this.#hooks.link(true);
   }
 
   async #settle(row: OutboxRow, eventId: string): Promise<void> {
@@ -132,8 +159,12 @@ export class Sender {
   }
 
   async #settledBySearch(row: OutboxRow): Promise<boolean> {
-    const eventId = await findInRoom(this.#client, row);
-    this.#hooks.link(true);
+    const begun = this.#searches.get(row.lane);
+    const progress = begun?.rowId === row.id ? begun.progress : beginSearch();
+    this.#searches.set(row.lane, { rowId: row.id, progress });
+    const eventId = await findInRoom(this.#client, row, progress);
+    this.#searches.delete(row.lane);
+    this.#answered(row);
     if (eventId === null) {
       await this.#store.transaction((database) => clearDoubt(database, row));
       return false;
@@ -147,50 +178,48 @@ export class Sender {
     return true;
   }
 
-  async #failed(row: OutboxRow, error: unknown): Promise<void> {
-    if (!(error instanceof MatrixError)) throw error;
-    if (error.kind === "network" || error.kind === "unavailable") this.#hooks.link(false);
-    await this.#apply(row, verdictOf(error, row.attempts + 1, this.#runtime.random), error);
-    if (error.kind === "auth") this.#hooks.fatal(error);
+  async #failed(row: OutboxRow, step: Step, error: MatrixError): Promise<void> {
+    if (isUnreachable(error)) this.#hooks.link(false);
+    // A position that the server does not take any more is not tried again.
+    if (error.kind === "refused") this.#searches.delete(row.lane);
+    const ofRoom = error.kind === "unavailable" && error.errcode !== null;
+    const failures = this.#streaks.failed(row.roomId, ofRoom);
+    const judge = step === "search" ? searchVerdictOf : verdictOf;
+    await this.#apply(row, judge(error, failures, this.#runtime.random), error);
   }
 
   async #apply(row: OutboxRow, verdict: Verdict, error: MatrixError): Promise<void> {
     switch (verdict.kind) {
       case "stop":
         this.#stopped = true;
+        if (error.kind === "auth") this.#hooks.fatal(error);
         return;
       case "done":
-        await this.#store.transaction((database) => acknowledge(database, row, ""));
+        await this.#store.transaction((database) => acknowledge(database, row, null));
         return;
       case "dead":
         await this.#bury(row, verdict.reason);
         return;
-      case "hold-all":
-      case "hold-room":
+      case "hold":
         this.#hold(row, verdict, error);
         if (!verdict.inDoubt) await this.#store.transaction((database) => clearDoubt(database, row));
     }
   }
 
-  #hold(
-    row: OutboxRow,
-    verdict: { readonly kind: string; readonly delayMs: number },
-    error: MatrixError,
-  ): void {
+  #hold({ lane, roomId }: OutboxRow, { delayMs, what }: Hold, error: MatrixError): void {
     const { clock, log } = this.#runtime;
-    const until = clock.monoMs() + verdict.delayMs;
-    const { lane, roomId } = row;
-    if (verdict.kind === "hold-room") {
-      this.#heldRooms.set(roomId, until);
+    const until = clock.monoMs() + delayMs;
+    if (what === "room") {
+      this.#holds.room(roomId, until);
       log.warn(
-        { lane, roomId, errcode: error.errcode },
+        { lane, roomId, errcode: error.errcode, delayMs },
         `the room does not take our events: ${error.message}`,
       );
       return;
     }
-    this.#heldUntil = Math.max(this.#heldUntil, until);
-    this.#rateLimited = error.kind === "limited";
-    log.debug({ lane, kind: error.kind, delayMs: verdict.delayMs }, "sending waits");
+    if (error.kind === "limited") this.#holds.limited(until);
+    else this.#holds.away(until);
+    log.debug({ lane, kind: error.kind, delayMs }, "sending waits");
   }
 
   async #bury(row: OutboxRow, reason: string): Promise<void> {
