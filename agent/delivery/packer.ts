@@ -37,6 +37,8 @@ export class Packer {
   #notBeforeMono = 0;
   #rerouted = false;
   #running: Promise<void> | null = null;
+  /** The last look found something due and no room for it. */
+  #laneFull = false;
   #again = false;
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
@@ -94,8 +96,8 @@ export class Packer {
   #arm(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    // What is due now waits for the bulk lane, which says when there is room.
-    if (this.#stopped || this.#journal.depth().readings === 0 || this.#due()) return;
+    // The bulk lane says when there is room. What only became due since the last look is looked at again at once.
+    if (this.#stopped || this.#journal.depth().readings === 0 || this.#laneFull) return;
     const now = this.#runtime.clock.monoMs();
     // Committed while the last pack was made, and not yet told of: its time begins now.
     if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = now;
@@ -121,12 +123,14 @@ export class Packer {
   }
 
   async #packDue(): Promise<void> {
+    this.#laneFull = false;
     if (!this.#rerouted)
       await this.#store.transaction((database) => reroute(database, "bulk", this.#options.roomId));
     this.#rerouted = true;
     while (!this.#stopped && this.#due()) {
       const beganMono = this.#runtime.clock.monoMs();
       const packed = await this.#store.transaction((database) => this.#pack(database));
+      this.#laneFull = packed === null;
       if (packed === null) return;
       this.#journal.taken(packed.taken);
       if (this.#journal.depth().readings === 0) this.#oldestMono = Number.POSITIVE_INFINITY;

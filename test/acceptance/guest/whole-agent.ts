@@ -61,7 +61,10 @@ const replies = (): string[] =>
     )
     .map(({ content }) => String(content["body"]));
 
-result("first value", await until(() => doors().length >= 1));
+if (!(await until(() => doors().length >= 1))) {
+  say("the first value of the door did not come");
+  process.exit(1);
+}
 let within = 0;
 for (let index = 0; index < EDGES; index += 1) {
   const before = Date.now();

@@ -91,6 +91,30 @@ describe("the packer", () => {
     expect(events()).toMatchObject([{ seq: 0, count: 3 }]);
   });
 
+  it("packs a reading that becomes due between its look and its next timer, as a timer does that fires a hair early", async () => {
+    const { append, events, journal, runtime, settled, store, timers } = await bench();
+    let early = false;
+    let looks = 0;
+    // At the first look after the timer half a millisecond is missing, at the second it has passed.
+    const monoMs = (): number => timers.nowMs() - (early && looks++ === 0 ? 0.5 : 0);
+    const options: PackerOptions = {
+      device: "d",
+      roomId: "!r",
+      namespace: "dev.petrel",
+      maxAgeMs: 5000,
+      maxCount: 100,
+    };
+    new Packer(store, journal, { ...runtime, clock: { ...runtime.clock, monoMs } }, options, () => undefined);
+    await settled();
+    await append(readings(1));
+    early = true;
+    timers.advance(5000);
+    await settled();
+    timers.advance(1);
+    await settled();
+    expect(events()).toHaveLength(1);
+  });
+
   it("does not pack a steady flow sooner because a reading came while it packed", async () => {
     const { append, clear, events, packer, settled, timers } = await bench();
     packer();
