@@ -23,11 +23,14 @@ const expectation = (rule: ArgumentRule): string => {
   return rule.pattern === undefined ? "text" : `text that matches ${rule.pattern}`;
 };
 
+/** As people write numbers. What is passed on is the text itself, so a hexadecimal or " 5 " must not count as within bounds. */
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+
 const fits = (value: string, rule: ArgumentRule): boolean => {
   if (rule.one_of !== undefined && !rule.one_of.includes(value)) return false;
   if (rule.pattern !== undefined && !new RegExp(`^(?:${rule.pattern})$`, "u").test(value)) return false;
   if (rule.min === undefined && rule.max === undefined) return true;
-  const number = value.trim() === "" ? Number.NaN : Number(value);
+  const number = NUMBER.test(value) ? Number(value) : Number.NaN;
   return Number.isFinite(number) && number >= (rule.min ?? number) && number <= (rule.max ?? number);
 };
 

@@ -8,13 +8,18 @@ const told = (text: string): Promise<{ ok: true; text: string }> => Promise.reso
 const channelLine = ({ name, value, unit, ageMs }: ChannelView): string =>
   `${name}: ${valueText(value, unit)} (${ageText(ageMs)})`;
 
+/** Enough to see how readings are named here. */
+const NAMES_SHOWN = 50;
+
 const getReading = (snapshot: Snapshot, wanted: string): Promise<{ ok: boolean; text: string }> => {
   const exact = snapshot.readings.filter(({ name }) => name === wanted);
   const found =
     exact.length > 0 ? exact : snapshot.readings.filter(({ name }) => name.startsWith(`${wanted}/`));
   if (found.length > 0) return told(found.map(channelLine).join("\n"));
   const names = snapshot.readings.map(({ name }) => name);
-  const known = names.length === 0 ? "there is none yet" : `there are ${names.join(", ")}`;
+  const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : "";
+  const shown = names.slice(0, NAMES_SHOWN).join(", ");
+  const known = names.length === 0 ? "there is none yet" : `there are ${shown}${more}`;
   return Promise.resolve({ ok: false, text: `no reading "${wanted}": ${known}` });
 };
 

@@ -31,7 +31,12 @@ const write = async (action: WriteAction, values: Arguments, context: ActionCont
   };
 };
 
-const run = (action: RunAction, values: Arguments, context: ActionContext): Promise<Outcome> =>
+const run = (
+  action: RunAction,
+  values: Arguments,
+  context: ActionContext,
+  signal: AbortSignal,
+): Promise<Outcome> =>
   runProgram(
     {
       program: action.program,
@@ -39,6 +44,7 @@ const run = (action: RunAction, values: Arguments, context: ActionContext): Prom
       timeoutMs: action.timeout,
       environment: context.environment,
       killGroup: context.killGroup,
+      signal,
     },
     context.timers,
   );
@@ -53,9 +59,9 @@ export const configuredCommands = (
     level: rule.level,
     harmless: false,
     rules: rule.args,
-    run: (values) => {
+    run: (values, signal) => {
       if (rule.write !== undefined) return write(rule.write, values, context);
-      if (rule.run !== undefined) return run(rule.run, values, context);
+      if (rule.run !== undefined) return run(rule.run, values, context, signal);
       throw new Error(`command ${name}: the schema let one pass that does nothing`);
     },
   }));

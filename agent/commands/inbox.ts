@@ -67,11 +67,9 @@ const toRow = (vault: Vault, row: Row): InboxRow => ({
   request: openRequest(vault, row["request"]),
 });
 
-/** The oldest command in a state, or null. */
+/** The command of a state that was received first, or null. In the server's order, not by the stamps: on some servers a sender chooses his. */
 export const oldestIn = (database: Database, vault: Vault, state: CommandState): InboxRow | null => {
-  const row = database
-    .prepare("SELECT * FROM command WHERE state = ? ORDER BY sent_ms, event_id LIMIT 1")
-    .get(state);
+  const row = database.prepare("SELECT * FROM command WHERE state = ? ORDER BY rowid LIMIT 1").get(state);
   return row === null ? null : toRow(vault, row);
 };
 
@@ -79,12 +77,12 @@ export const moveTo = (database: Database, eventId: string, state: CommandState)
   database.prepare("UPDATE command SET state = ? WHERE event_id = ?").run(state, eventId);
 };
 
-/** Forgets the oldest finished ones beyond the bound. */
+/** Forgets the finished ones that were received longest ago, beyond the bound. */
 export const prune = (database: Database): void => {
   database
     .prepare(
-      `DELETE FROM command WHERE state IN ('succeeded', 'failed', 'refused') AND event_id NOT IN
-         (SELECT event_id FROM command ORDER BY sent_ms DESC LIMIT ?)`,
+      `DELETE FROM command WHERE rowid <= (SELECT max(rowid) FROM command) - ?
+         AND state IN ('succeeded', 'failed', 'refused')`,
     )
     .run(COMMANDS_KEPT_MAX);
 };

@@ -20,3 +20,9 @@ export const FUTURE_MS_MAX = 60_000;
 
 /** Commands remembered, so that none runs twice; older ones are stale by their age anyway. */
 export const COMMANDS_KEPT_MAX = 10_000;
+
+/** Characters of a reply: a person reads it, and with every escape it fits into an event. */
+export const REPLY_CHARS_MAX = 8_000;
+
+/** Replies that wait to be sent. A flood of questions while the server limits our rate must not fill the store: what comes then is not run. */
+export const REPLIES_WAITING_MAX = 200;

@@ -1,5 +1,5 @@
 // Runs an allow-listed program: an argument list, never a shell; a time limit; bounded output; only a small environment.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { Timers } from "#agent/runtime.ts";
 import { PROGRAM_KILL_AFTER_MS, PROGRAM_OUTPUT_BYTES_MAX } from "./limits.ts";
 
@@ -11,6 +11,8 @@ export interface ProgramCall {
   readonly environment: Readonly<Record<string, string>>;
   /** Sends a signal to the program and to what it started. */
   readonly killGroup: (pid: number, signal: "SIGTERM" | "SIGKILL") => void;
+  /** The agent stops: the program ends as if its time were over. */
+  readonly signal: AbortSignal;
 }
 
 export interface ProgramResult {
@@ -38,19 +40,41 @@ const outputText = ({ bytes, chunks }: Output): string => {
 
 const resultOf = (
   output: Output,
-  end: { code: number | null; signal: string | null; timedOut: boolean },
-  timeoutMs: number,
+  end: { code: number | null; signal: string | null; stopped: string | null },
 ): ProgramResult => {
-  const { code, signal, timedOut } = end;
-  const ending = timedOut
-    ? `stopped after ${timeoutMs} ms`
-    : signal === null
-      ? `exit code ${code}`
-      : `ended by ${signal}`;
-  const ok = code === 0 && !timedOut;
+  const { code, signal, stopped } = end;
+  const ending = stopped ?? (signal === null ? `exit code ${code}` : `ended by ${signal}`);
+  const ok = code === 0 && stopped === null;
   return {
     ok,
     text: [outputText(output), ok ? "" : ending].filter((line) => line !== "").join("\n") || "done",
+  };
+};
+
+/** Ends the group politely, and surely a while later; `why` is what the reply says. */
+const createEnd = (child: ChildProcess, call: ProgramCall, timers: Timers) => {
+  let stopped: string | null = null;
+  const kill = (signal: "SIGTERM" | "SIGKILL"): void => {
+    if (child.pid !== undefined) call.killGroup(child.pid, signal);
+  };
+  let cancel = (): void => undefined;
+  const end = (why: string): void => {
+    if (stopped !== null) return;
+    stopped = why;
+    kill("SIGTERM");
+    cancel = timers.after(PROGRAM_KILL_AFTER_MS, () => kill("SIGKILL"));
+  };
+  const aborted = (): void => end("stopped, since the device stops");
+  const cancelTimeout = timers.after(call.timeoutMs, () => end(`stopped after ${call.timeoutMs} ms`));
+  call.signal.addEventListener("abort", aborted, { once: true });
+  if (call.signal.aborted) aborted();
+  return {
+    why: (): string | null => stopped,
+    release: (): void => {
+      cancelTimeout();
+      cancel();
+      call.signal.removeEventListener("abort", aborted);
+    },
   };
 };
 
@@ -65,18 +89,9 @@ export const runProgram = (call: ProgramCall, timers: Timers): Promise<ProgramRe
       detached: true,
     });
     const output: Output = { bytes: 0, chunks: [] };
-    let timedOut = false;
-    const end = (signal: "SIGTERM" | "SIGKILL"): void => {
-      if (child.pid !== undefined) call.killGroup(child.pid, signal);
-    };
-    const timeout = timers.after(call.timeoutMs, () => {
-      timedOut = true;
-      end("SIGTERM");
-    });
-    const kill = timers.after(call.timeoutMs + PROGRAM_KILL_AFTER_MS, () => end("SIGKILL"));
+    const end = createEnd(child, call, timers);
     const finish = (result: ProgramResult): void => {
-      timeout();
-      kill();
+      end.release();
       resolve(result);
     };
     child.stdout.on("data", (chunk: Uint8Array) => collect(output, chunk));
@@ -84,5 +99,5 @@ export const runProgram = (call: ProgramCall, timers: Timers): Promise<ProgramRe
     child.on("error", (error) =>
       finish({ ok: false, text: `${call.program} cannot be started: ${error.message}` }),
     );
-    child.on("close", (code, signal) => finish(resultOf(output, { code, signal, timedOut }, call.timeoutMs)));
+    child.on("close", (code, signal) => finish(resultOf(output, { code, signal, stopped: end.why() })));
   });

@@ -45,9 +45,21 @@ export interface CommandsConfig {
 /** Who may call a configured command unless it says otherwise: a moderator's level in the specification's defaults. */
 const LEVEL_DEFAULT = 50;
 
+const isPattern = (text: string): boolean => {
+  try {
+    return new RegExp(`^(?:${text})$`, "u") instanceof RegExp;
+  } catch {
+    return false;
+  }
+};
+
 const argumentSchema = z.strictObject({
   one_of: z.array(z.string()).min(1).optional().describe("The values that are allowed."),
-  pattern: z.string().optional().describe("A regular expression that the whole value must match."),
+  pattern: z
+    .string()
+    .refine(isPattern, { error: "expected a regular expression" })
+    .optional()
+    .describe("A regular expression that the whole value must match."),
   min: z.number().optional().describe("Smallest number allowed."),
   max: z.number().optional().describe("Largest number allowed."),
 });

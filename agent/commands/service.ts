@@ -1,5 +1,5 @@
 // Commands from the people room: received in the sync's transaction, authorised, run once, answered. One at a time, in the order in which they were sent.
-import { put } from "#agent/delivery/outbox.ts";
+import { put, waitingIn } from "#agent/delivery/outbox.ts";
 import { notice, reply, withMentions } from "#agent/matrix/relations.ts";
 import { retried } from "#agent/matrix/retry.ts";
 import type { MatrixClient, SyncBatch, SyncConsumer } from "#agent/matrix/types.ts";
@@ -10,7 +10,7 @@ import { bindArguments } from "./arguments.ts";
 import { authorise, type Decision } from "./authorise.ts";
 import type { Command, Outcome } from "./command.ts";
 import { type CommandState, type InboxRow, moveTo, oldestIn, prune, receive } from "./inbox.ts";
-import { REFUSALS_PER_MINUTE_MAX } from "./limits.ts";
+import { REFUSALS_PER_MINUTE_MAX, REPLIES_WAITING_MAX, REPLY_CHARS_MAX } from "./limits.ts";
 import { type Listening, parseRequest } from "./request.ts";
 
 export interface CommandContext {
@@ -27,9 +27,31 @@ export interface CommandContext {
   readonly signal: AbortSignal;
 }
 
+const MINUTE_MS = 60_000;
+
 const INTERRUPTED: Outcome = {
   ok: false,
   text: "interrupted: the device stopped while this ran, so whether it was done is not known; it is not run again",
+};
+
+/** Bounded, and Unicode: a word of a structured command, or the cut, may be half of a surrogate pair, which no event holds. */
+const bodyOf = ({ ok, text }: Outcome): string => {
+  const whole = ok ? text : `✗ ${text}`;
+  const more = whole.length - REPLY_CHARS_MAX;
+  return (more > 0 ? `${whole.slice(0, REPLY_CHARS_MAX)}\n(${more} more characters)` : whole).toWellFormed();
+};
+
+/** Resolves with null when the signal is aborted before `work` is done. */
+const unlessAborted = async <T>(signal: AbortSignal, work: Promise<T>): Promise<T | null> => {
+  const { promise, resolve } = Promise.withResolvers<null>();
+  const aborted = (): void => resolve(null);
+  signal.addEventListener("abort", aborted, { once: true });
+  if (signal.aborted) aborted();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", aborted);
+  }
 };
 
 export class CommandService implements SyncConsumer {
@@ -67,28 +89,29 @@ export class CommandService implements SyncConsumer {
 
   run(): void {
     this.#again = true;
-    this.#running ??= this.#loop()
-      .catch((error: unknown) =>
-        this.#context.runtime.log.error({ error: String(error) }, "commands could not be worked off"),
-      )
-      .finally(() => {
-        this.#running = null;
-      });
+    this.#running ??= this.#loop();
   }
 
   async stop(): Promise<void> {
     await this.#running;
   }
 
+  /** Never rejects. */
   async #loop(): Promise<void> {
-    while (this.#again && !this.#context.signal.aborted) {
-      this.#again = false;
-      for (
-        let row = this.#oldest("received");
-        row !== null && !this.#context.signal.aborted;
-        row = this.#oldest("received")
-      )
-        await this.#handle(row);
+    const { runtime, signal } = this.#context;
+    try {
+      while (this.#again && !signal.aborted) {
+        this.#again = false;
+        for (let row = this.#oldest("received"); row !== null; row = this.#oldest("received")) {
+          await this.#handle(row);
+          if (signal.aborted) return;
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) runtime.log.error({ error: String(error) }, "commands could not be worked off");
+    } finally {
+      // In the same breath as the last look at `again`: whoever asks from now on starts a new loop.
+      this.#running = null;
     }
   }
 
@@ -98,7 +121,13 @@ export class CommandService implements SyncConsumer {
   }
 
   async #handle(row: InboxRow): Promise<void> {
-    const { log } = this.#context.runtime;
+    const { runtime, store } = this.#context;
+    const { log } = runtime;
+    if (store.read((database) => waitingIn(database, "reply")) >= REPLIES_WAITING_MAX) {
+      log.warn({ sender: row.sender }, "a command was not run: too many replies wait to be sent");
+      await this.#silently(row);
+      return;
+    }
     const command = this.#context.commands().find(({ name }) => name === row.request.name) ?? null;
     if (command === null) {
       await this.#unknown(row);
@@ -125,7 +154,10 @@ export class CommandService implements SyncConsumer {
   }
 
   async #silently(row: InboxRow): Promise<void> {
-    await this.#context.store.transaction((database) => moveTo(database, row.eventId, "refused"));
+    await this.#context.store.transaction((database) => {
+      moveTo(database, row.eventId, "refused");
+      prune(database);
+    });
   }
 
   async #decide(row: InboxRow, command: Command): Promise<Decision> {
@@ -150,28 +182,32 @@ export class CommandService implements SyncConsumer {
 
   #mayAnswer(sender: string): boolean {
     const now = this.#context.runtime.clock.monoMs();
-    const recent = (this.#refusals.get(sender) ?? []).filter((at) => now - at < 60_000);
+    for (const [known, times] of this.#refusals)
+      if (times.every((at) => now - at >= MINUTE_MS)) this.#refusals.delete(known);
+    const recent = (this.#refusals.get(sender) ?? []).filter((at) => now - at < MINUTE_MS);
     if (recent.length >= REFUSALS_PER_MINUTE_MAX) return false;
     this.#refusals.set(sender, [...recent, now]);
     return true;
   }
 
   async #execute(row: InboxRow, command: Command): Promise<void> {
-    const { client, runtime, store } = this.#context;
+    const { client, runtime, signal, store } = this.#context;
     await store.transaction((database) => moveTo(database, row.eventId, "running"));
     await store.durable();
     // The receipt tells the operator that the device has seen it; without one the reply tells it too.
     client
       .receipt(row.roomId, row.eventId)
       .catch((error: unknown) => runtime.log.debug({ error: String(error) }, "no receipt"));
-    const outcome = await this.#outcome(row, command);
+    const outcome = await unlessAborted(signal, this.#outcome(row, command));
+    // Left as running: the next start tells that it was interrupted.
+    if (outcome === null) return;
     runtime.log.info({ command: command.name, sender: row.sender, ok: outcome.ok }, "a command was run");
     await this.#finish(row, outcome.ok ? "succeeded" : "failed", outcome);
   }
 
   async #outcome(row: InboxRow, command: Command): Promise<Outcome> {
     try {
-      return await command.run(bindArguments(row.request, command.rules));
+      return await command.run(bindArguments(row.request, command.rules), this.#context.signal);
     } catch (error) {
       return { ok: false, text: error instanceof Error ? error.message : String(error) };
     }
@@ -180,8 +216,7 @@ export class CommandService implements SyncConsumer {
   /** State and reply in one transaction: an operator sees exactly one answer. */
   async #finish(row: InboxRow, state: CommandState, outcome: Outcome): Promise<void> {
     const { runtime, store, wake } = this.#context;
-    const body = outcome.ok ? outcome.text : `✗ ${outcome.text}`;
-    const content = withMentions(reply(notice(body), row.eventId), [row.sender]);
+    const content = withMentions(reply(notice(bodyOf(outcome)), row.eventId), [row.sender]);
     await store.transaction((database) => {
       moveTo(database, row.eventId, state);
       put(database, store.vault, runtime.random, {
