@@ -4,7 +4,7 @@
 import type { Command } from "./commands/command.ts";
 import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
-import { type Outgoing, put } from "./delivery/outbox.ts";
+import { type Outgoing, put, TXN_CHARS, withTxnId } from "./delivery/outbox.ts";
 import { Packer } from "./delivery/packer.ts";
 import { Sender } from "./delivery/sender.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -15,6 +15,7 @@ import { retried } from "./matrix/retry.ts";
 import { openSession, type Session } from "./matrix/session.ts";
 import { createSync, type Sync } from "./matrix/sync.ts";
 import type { MatrixClient } from "./matrix/types.ts";
+import { checkEvent } from "./matrix/validate.ts";
 import { type AgentRooms, ensureRooms } from "./rooms/rooms.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
 import { StatusMessage } from "./rooms/status-message.ts";
@@ -76,17 +77,22 @@ export class Upstream {
     });
   }
 
-  /** Says good-bye in the people room if that goes quickly, then ends every call. */
+  /** Says good-bye in the people room if that goes quickly, then ends every call. Comes to its end with a failed store too: who stops then knows why. */
   async stop(): Promise<void> {
     const connected = this.#connected;
-    if (connected !== null) {
-      await connected.packer.stop();
-      await connected.status.stop();
-      if (this.#linkUp) await this.#farewell(connected);
+    try {
+      if (connected !== null && !this.#context.store.failed.aborted) {
+        await connected.packer.stop();
+        await connected.status.stop();
+        if (this.#linkUp) await this.#farewell(connected);
+      }
+    } catch (error) {
+      this.#context.runtime.log.warn({ error: String(error) }, "the last status could not be stored");
+    } finally {
+      this.#aborter.abort();
     }
-    this.#aborter.abort();
-    await connected?.sender.stop();
-    await connected?.commands.stop();
+    connected?.status.halt();
+    await Promise.all([connected?.packer.stop(), connected?.sender.stop(), connected?.commands.stop()]);
     await this.#running;
   }
 
@@ -112,9 +118,12 @@ export class Upstream {
     return this.#connected?.sender.stats() ?? null;
   }
 
-  /** Puts an event into the outbox; resolves once it is durable. */
+  /** Puts an event into the outbox; resolves once it is durable. Rejects what no server would take, while there is somebody to tell. */
   async send(outgoing: Outgoing): Promise<string> {
     const { runtime, store } = this.#context;
+    const { content, roomId, type } = outgoing;
+    const sender = this.#connected?.client.userId ?? "";
+    checkEvent({ roomId, type, sender, content: withTxnId(content, "t".repeat(TXN_CHARS)) });
     const txnId = await store.transaction((database) => put(database, store.vault, runtime.random, outgoing));
     await store.durable();
     this.#connected?.sender.wake();

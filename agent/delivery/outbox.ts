@@ -35,6 +35,14 @@ export const TXN_KEY = "dev.petrel.txn";
 
 const TXN_RANDOM_BYTES = 12;
 
+/** Length of a transaction ID: a letter and 12 bytes in base64url. */
+export const TXN_CHARS = 17;
+
+export const withTxnId = (content: JsonObject, txnId: string): JsonObject => ({
+  ...content,
+  [TXN_KEY]: txnId,
+});
+
 const newTxnId = (random: Random): string =>
   `p${Buffer.from(random(TXN_RANDOM_BYTES)).toString("base64url")}`;
 
@@ -61,7 +69,7 @@ export const put = (database: Database, vault: Vault, random: Random, outgoing: 
       roomId,
       type,
       txnId,
-      sealJson(vault, { ...content, [TXN_KEY]: txnId }),
+      sealJson(vault, withTxnId(content, txnId)),
       mergeKey ?? null,
       reference ?? null,
     );

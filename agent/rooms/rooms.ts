@@ -1,5 +1,5 @@
 // The two rooms (DESIGN 4): joined by ID or alias, or made once under an alias of the device's own, so that an answer that got lost makes no second room.
-import { asObject, field } from "#agent/matrix/json.ts";
+import { asInteger, asObject, field } from "#agent/matrix/json.ts";
 import { type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Log } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
@@ -55,11 +55,13 @@ const serverOf = (userId: string): string => userId.slice(userId.indexOf(":") + 
 const raiseOperators = async ({ client, config }: RoomsContext, roomId: string): Promise<void> => {
   if (config.operators.length === 0) return;
   const levels = (await client.getState(roomId, "m.room.power_levels", "")) ?? {};
-  const before = field(levels, "users");
-  const users = Object.fromEntries(config.operators.map((user) => [user, OPERATOR_LEVEL]));
+  const before = asObject(field(levels, "users")) ?? {};
+  // Never lower: a room of ours that is found again may have an administrator among them.
+  const levelOf = (user: string): number => Math.max(asInteger(field(before, user)) ?? 0, OPERATOR_LEVEL);
+  const users = Object.fromEntries(config.operators.map((user) => [user, levelOf(user)]));
   await client.sendState(roomId, "m.room.power_levels", "", {
     ...levels,
-    users: { ...(asObject(before) ?? {}), ...users },
+    users: { ...before, ...users },
   });
 };
 
@@ -126,9 +128,19 @@ const joinConfigured = async (
   }
 };
 
+const configuredAs = (config: RoomsConfig, device: string, kind: RoomKind): string =>
+  config[kind].room ?? `made for ${device}`;
+
+/** The room that an earlier run joined or made under the same configuration, or null: known without asking the server. */
+export const knownRoom = (
+  store: Store,
+  { device, rooms }: { readonly device: { readonly name: string }; readonly rooms: RoomsConfig },
+  kind: RoomKind,
+): AgentRoom | null => remembered(store, kind, configuredAs(rooms, device.name, kind));
+
 const ensureRoom = async (context: RoomsContext, kind: RoomKind): Promise<AgentRoom> => {
   const room = context.config[kind];
-  const configured = room.room ?? `made for ${context.device}`;
+  const configured = configuredAs(context.config, context.device, kind);
   const known = remembered(context.store, kind, configured);
   if (known !== null) return known;
   const found =

@@ -57,6 +57,21 @@ const UNIT_TEXT: Readonly<Record<string, string>> = {
   "%EL": "%",
 };
 
+/** Characters of one text value, and lines of readings: an edit holds the card four times over (text and table, for old clients and new). */
+const VALUE_CHARS_MAX = 60;
+const CHANNELS_MAX = 30;
+const DRIVERS_MAX = 30;
+const DETAIL_CHARS_MAX = 120;
+
+/** Bytes of the content: twice that, in an encrypted edit, is within an event. What is larger (names and values full of quotes) goes without its table. */
+const CARD_BYTES_MAX = 22_000;
+const PLAIN_CHARS_MAX = 7_000;
+
+const cut = (text: string, charsMax: number): string => {
+  const line = text.replaceAll(/\p{Cc}+/gu, " ");
+  return line.length <= charsMax ? line : `${line.slice(0, charsMax)}...`.toWellFormed();
+};
+
 /** Enough for a position to a decimetre, few enough to hide the noise of a float. */
 const DIGITS_MAX = 9;
 
@@ -81,23 +96,27 @@ const headline = ({ device, state, upMs, version }: Snapshot): string =>
 /** A few readings always wait for their batch; a backlog is worth a line. */
 const WAITING_SHOWN_MIN = 500;
 
-const footnotes = ({ clock, lost, waiting }: Snapshot): string[] => [
+const shownDrivers = ({ drivers }: Snapshot): readonly DriverView[] => drivers.slice(0, DRIVERS_MAX);
+const shownChannels = ({ channels }: Snapshot): readonly ChannelView[] => channels.slice(0, CHANNELS_MAX);
+
+const footnotes = ({ channels, clock, lost, waiting }: Snapshot): string[] => [
+  ...(channels.length > CHANNELS_MAX ? [`${channels.length - CHANNELS_MAX} more readings`] : []),
   ...(clock === "unset" ? ["clock not set: commands that change anything are refused"] : []),
   ...(waiting > WAITING_SHOWN_MIN ? [`${waiting} readings wait to be sent`] : []),
   ...(lost > 0 ? [`${lost} readings lost for want of room`] : []),
 ];
 
 const driverLine = ({ name, state, detail }: DriverView): string =>
-  `${STATE_MARK[state]} ${name}: ${state}${detail === undefined ? "" : ` (${detail})`}`;
+  `${STATE_MARK[state]} ${cut(name, VALUE_CHARS_MAX)}: ${state}${detail === undefined ? "" : ` (${cut(detail, DETAIL_CHARS_MAX)})`}`;
 
 /** The card as plain text: also what the command `status` answers. */
 export const statusText = (snapshot: Snapshot): string =>
   [
     headline(snapshot),
-    ...snapshot.drivers.map(driverLine),
-    ...snapshot.channels.map(
+    ...shownDrivers(snapshot).map(driverLine),
+    ...shownChannels(snapshot).map(
       ({ name, label, value, unit, ageMs }) =>
-        `${label ?? name}: ${valueText(value, unit)} (${ageText(ageMs)})`,
+        `${cut(label ?? name, VALUE_CHARS_MAX)}: ${cut(valueText(value, unit), VALUE_CHARS_MAX)} (${ageText(ageMs)})`,
     ),
     ...footnotes(snapshot),
   ].join("\n");
@@ -106,20 +125,24 @@ const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 const html = (snapshot: Snapshot): string => {
-  const rows = snapshot.channels.map(
+  const rows = shownChannels(snapshot).map(
     ({ name, label, value, unit, ageMs }) =>
-      `<tr><td>${escapeHtml(label ?? name)}</td><td><b>${escapeHtml(valueText(value, unit))}</b></td><td>${ageText(ageMs)}</td></tr>`,
+      `<tr><td>${escapeHtml(cut(label ?? name, VALUE_CHARS_MAX))}</td><td><b>${escapeHtml(cut(valueText(value, unit), VALUE_CHARS_MAX))}</b></td><td>${ageText(ageMs)}</td></tr>`,
   );
   const table =
     rows.length === 0
       ? ""
       : `<table><tr><th>reading</th><th>value</th><th>age</th></tr>${rows.join("")}</table>`;
-  const lines = [...snapshot.drivers.map(driverLine), ...footnotes(snapshot)].map(
+  const lines = [...shownDrivers(snapshot).map(driverLine), ...footnotes(snapshot)].map(
     (line) => `${escapeHtml(line)}<br>`,
   );
   return `<b>${escapeHtml(headline(snapshot))}</b><br>${lines.join("")}${table}`;
 };
 
 /** The message's content; an edit wraps it (relations.ts). It mentions nobody. */
-export const statusContent = (snapshot: Snapshot): JsonObject =>
-  withMentions(withHtml(notice(statusText(snapshot)), html(snapshot)), []);
+export const statusContent = (snapshot: Snapshot): JsonObject => {
+  const text = statusText(snapshot);
+  const whole = withMentions(withHtml(notice(text), html(snapshot)), []);
+  if (Buffer.byteLength(JSON.stringify(whole), "utf8") <= CARD_BYTES_MAX) return whole;
+  return withMentions(notice(text.slice(0, PLAIN_CHARS_MAX).toWellFormed()), []);
+};

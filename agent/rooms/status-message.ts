@@ -37,18 +37,24 @@ export class StatusMessage {
 
   /** The last word: what the room shows while the agent is away. */
   async stop(): Promise<void> {
+    this.halt();
+    await this.#say({ ...this.#options.snapshot(), state: "offline" });
+  }
+
+  /** Says nothing more by itself. */
+  halt(): void {
     this.#stopped = true;
     this.#cancelTimer?.();
-    await this.#say({ ...this.#options.snapshot(), state: "offline" });
   }
 
   #arm(): void {
     if (this.#stopped) return;
     this.#cancelTimer = this.#runtime.timers.after(this.#options.everyMs, () => {
       void this.#say(this.#options.snapshot())
-        .catch((error: unknown) =>
-          this.#runtime.log.error({ error: String(error) }, "the status message could not be stored"),
-        )
+        .catch((error: unknown) => {
+          if (!this.#stopped)
+            this.#runtime.log.error({ error: String(error) }, "the status message could not be stored");
+        })
         .finally(() => this.#arm());
     });
   }
