@@ -57,7 +57,9 @@ const unlessAborted = async <T>(signal: AbortSignal, work: Promise<T>): Promise<
 export class CommandService implements SyncConsumer {
   readonly #context: CommandContext;
   readonly #refusals = new Map<string, number[]>();
+  /** The last loop; `busy` says whether it still goes on. */
   #running: Promise<void> | null = null;
+  #busy = false;
   #again = false;
 
   constructor(context: CommandContext) {
@@ -89,7 +91,9 @@ export class CommandService implements SyncConsumer {
 
   run(): void {
     this.#again = true;
-    this.#running ??= this.#loop();
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#running = this.#loop();
   }
 
   async stop(): Promise<void> {
@@ -111,7 +115,7 @@ export class CommandService implements SyncConsumer {
       if (!signal.aborted) runtime.log.error({ error: String(error) }, "commands could not be worked off");
     } finally {
       // In the same breath as the last look at `again`: whoever asks from now on starts a new loop.
-      this.#running = null;
+      this.#busy = false;
     }
   }
 

@@ -169,6 +169,13 @@ describe("the service", () => {
     expect(store.read((database) => waitingIn(database, "reply"))).toBe(REPLIES_WAITING_MAX);
   });
 
+  it("that had nothing to do at its start hears of what comes later", async () => {
+    const { replies, say, service } = await bench(() => Promise.resolve({ ok: true, text: "done" }));
+    await service.start();
+    await say(said("$1", "go"));
+    await until(() => replies().length === 1, "a reply");
+  });
+
   it("never sleeps on a command that was received while it came to its end", async () => {
     const done: string[] = [];
     const { replies, say } = await bench(() => {
