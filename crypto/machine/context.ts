@@ -15,6 +15,8 @@ export interface MachineConfig {
   readonly deviceId: string;
   /** Master keys (unpadded base64) by user ID that a person pinned in the configuration: these are verified, whatever else is. */
   readonly trustedMasters?: ReadonlyMap<string, string>;
+  /** To-device messages from devices that are not cross-signed are not taken, but for keys, requests and verification. */
+  readonly crossSignedSendersOnly?: boolean;
 }
 
 export interface Context extends MachineConfig {

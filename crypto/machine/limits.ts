@@ -40,3 +40,24 @@ export const BACKOFF_FIRST_MS: number = 15 * SECOND_MS;
 
 /** The longest such wait: a server that comes back is noticed within it. */
 export const BACKOFF_MAX_MS: number = 15 * MINUTE_MS;
+
+/** Devices in one /keys/claim. More time out on servers and are lost as a whole (hydrogen-web#330: over 500). */
+export const CLAIM_DEVICES_MAX = 250;
+
+/** Olm sessions kept per device, the least recently used go. A peer may answer on any of its last ones; matrix-sdk-crypto keeps about as many. */
+export const OLM_SESSIONS_PER_DEVICE_MAX = 5;
+
+/** Characters of one Olm ciphertext that are looked at: an event has 64 KiB, and so has what it carries. */
+export const OLM_BODY_CHARS_MAX = 131_072;
+
+/** How seldom a session that is broken is replaced, per device (specification: once an hour). Each costs the peer a one-time key. */
+export const UNWEDGE_EVERY_MS: number = HOUR_MS;
+
+/** To-device messages in one request (matrix-sdk-crypto: 250). */
+export const TO_DEVICE_MESSAGES_MAX = 250;
+
+/** How long the hash of a received Olm message is kept: servers repeat messages after failed syncs, days later at most. */
+export const SEEN_MESSAGES_MS: number = 7 * DAY_MS;
+
+/** Hashes kept at the same time, the oldest go first: 32 bytes each and a row. */
+export const SEEN_MESSAGES_MAX = 10_000;

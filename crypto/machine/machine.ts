@@ -2,6 +2,7 @@
 // It holds nothing between calls. Whoever uses it opens a transaction, calls `on` with that transaction's store, makes any number of calls,
 // commits, waits until that is durable, and only then sends anything.
 import { OlmAccount } from "../olm/account.ts";
+import type { JsonObject } from "../shape.ts";
 import { type KeyCounts, receiveKeyCounts } from "./account/counts.ts";
 import { ownKeys } from "./account/device-keys.ts";
 import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
@@ -25,6 +26,10 @@ import {
 } from "./devices/trust.ts";
 import { MachineError } from "./errors.ts";
 import type { Notice } from "./notices.ts";
+import { answerClaim, claimFor } from "./olm/claim.ts";
+import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from "./olm/encrypt.ts";
+import { receiveToDevice, type ToDeviceResult } from "./olm/receive.ts";
+import { wedgedDevices } from "./olm/unwedge.ts";
 import type { Answer, Request } from "./requests.ts";
 import type { AccountRow, DeviceRow, MachineStore, RequestRow } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
@@ -41,6 +46,15 @@ export interface MachineCalls {
   receiveDeviceLists(lists: DeviceLists): void;
   /** The syncs before `to` were lost since `from` (null: unknown). */
   deviceListGap(from: string | null, to: string): void;
+  /** The to-device events of a sync, in order. */
+  receiveToDevice(events: readonly unknown[]): readonly ToDeviceResult[];
+  /** Sees to it that there is a session with each device of these users; how many claims are under way for that. */
+  prepareSessions(userIds: readonly string[]): number;
+  /**
+   * An encrypted to-device message, queued with the requests. False where there is no session with the device: prepareSessions first.
+   * @throws MachineError UNKNOWN_DEVICE
+   */
+  sendToDevice(userId: string, deviceId: string, type: string, content: JsonObject): boolean;
   /** The devices that the server lists for a user now, and what they are worth. */
   devices(userId: string): readonly KnownDevice[];
   identityStatus(userId: string): IdentityStatus;
@@ -84,6 +98,10 @@ export function createMachine(config: MachineConfig): Machine {
         trackUsers: (userIds) => run((context) => trackUsers(context, userIds)),
         receiveDeviceLists: (lists) => run((context) => receiveDeviceLists(context, lists)),
         deviceListGap: (from, to) => run((context) => deviceListGap(context, from, to)),
+        receiveToDevice: (events) => run((context) => events.map((event) => receiveToDevice(context, event))),
+        prepareSessions: (userIds) => run((context) => prepareSessions(context, userIds)),
+        sendToDevice: (userId, deviceId, type, content) =>
+          run((context) => sendToDevice(context, { userId, deviceId, content }, type)),
         devices: (userId) => run((context) => knownDevices(context, userId)),
         identityStatus: (userId) => run((context) => identityStatus(context, userId)),
         masterKey: (userId) => run(({ rows }) => rows.get("identity", "", userId)?.master ?? null),
@@ -128,6 +146,28 @@ function knownDevices(context: Context, userId: string): readonly KnownDevice[] 
     .map(({ row }) => ({ device: row, trust: deviceTrust(context, row) }));
 }
 
+function prepareSessions(context: Context, userIds: readonly string[]): number {
+  return claimFor(
+    context,
+    userIds.flatMap((userId) => context.rows.list("device", userId).map(({ row }) => row)),
+  );
+}
+
+function sendToDevice(context: Context, message: ToDeviceMessage, type: string): boolean {
+  const { userId, deviceId } = message;
+  const device = context.rows.get("device", userId, deviceId);
+  if (device === null) {
+    throw new MachineError(
+      "UNKNOWN_DEVICE",
+      `encryption machine: no device ${deviceId} of ${userId} is known`,
+    );
+  }
+  const content = encryptForDevice(context, device, type, message.content);
+  if (content === null) return false;
+  queueToDevice(context, ENCRYPTED, [{ userId, deviceId, content }], {});
+  return true;
+}
+
 function newAccount({ provider, userId, deviceId }: Context): AccountRow {
   return {
     userId,
@@ -148,6 +188,7 @@ function outgoingRequests(context: Context): readonly Request[] {
   forgetOldFallback(context);
   prepareUpload(context);
   prepareQueries(context);
+  claimFor(context, wedgedDevices(context));
   return context.rows.list("request", "").map(({ row }) => row.request);
 }
 
@@ -173,5 +214,10 @@ function dispatchAnswer(context: Context, row: RequestRow, answer: Answer): void
       return;
     case "keys-changes":
       answerChanges(context, row.request, answer);
+      return;
+    case "keys-claim":
+      if (answer.ok) answerClaim(context, row, answer.body);
+      return;
+    case "to-device":
   }
 }

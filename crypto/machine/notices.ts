@@ -24,4 +24,11 @@ export type Notice =
   | { readonly kind: "device-cloned"; readonly userId: string; readonly deviceId: string }
   | { readonly kind: "identity-rejected"; readonly userId: string; readonly reason: string }
   /** The master key changed. `wasVerified`: nothing is shared with them by strategies that care, until it is verified or acknowledged. */
-  | { readonly kind: "identity-changed"; readonly userId: string; readonly wasVerified: boolean };
+  | { readonly kind: "identity-changed"; readonly userId: string; readonly wasVerified: boolean }
+  /** A one-time key that a server gave does not hold under the device's pinned key. */
+  | {
+      readonly kind: "one-time-key-rejected";
+      readonly userId: string;
+      readonly deviceId: string;
+      readonly reason: string;
+    };

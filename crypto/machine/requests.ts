@@ -3,7 +3,7 @@
 // never lose it; and transaction IDs are fixed before the first attempt.
 import type { JsonObject } from "../shape.ts";
 
-export type RequestKind = "keys-upload" | "keys-query" | "keys-changes";
+export type RequestKind = "keys-upload" | "keys-query" | "keys-changes" | "keys-claim" | "to-device";
 
 export interface Request {
   /** For `answer`; unique in the life of the store. */

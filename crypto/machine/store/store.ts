@@ -4,6 +4,7 @@
 // A row is found by table, group and item. The machine reads what it needs, collects its changes (work.ts) and hands them back in one
 // `write` at the end of each call, inside the caller's transaction: either all of them are stored, or none.
 import type { AccountState } from "../../olm/account.ts";
+import type { SessionState } from "../../olm/session.ts";
 import type { JsonObject } from "../../shape.ts";
 import type { Request } from "../requests.ts";
 
@@ -102,6 +103,32 @@ export interface BackoffRow {
   readonly untilMs: number;
 }
 
+/** An Olm session. Group: their Curve25519 key, item: session ID. */
+export interface OlmSessionRow {
+  /** Secret. */
+  readonly state: SessionState;
+  readonly createdAtMs: number;
+  /** When it last decrypted something; null: never. */
+  readonly receivedAtMs: number | null;
+}
+
+/** An Olm message that was taken. Group "", item: its hash; and its place in the order, group "order". */
+export interface SeenRow {
+  readonly atMs: number;
+  /** Of the row in "" its number in "order"; of the row there the hash. */
+  readonly other: string;
+}
+
+/** A device that something could not be read from. Group: user ID, item: device ID. */
+export interface WedgedRow {
+  /** A new session is wanted. */
+  readonly wanted: boolean;
+  /** When one was last made for this reason. */
+  readonly unwedgedAtMs: number | null;
+  /** How often: a room key that went out before is sent again after it. */
+  readonly times: number;
+}
+
 /** Counters. Group "", item: the name. */
 export interface CounterRow {
   readonly next: number;
@@ -117,6 +144,9 @@ export interface Rows {
   readonly device: DeviceRow;
   readonly identity: IdentityRow;
   readonly backoff: BackoffRow;
+  readonly olm: OlmSessionRow;
+  readonly seen: SeenRow;
+  readonly wedged: WedgedRow;
 }
 
 export type TableName = keyof Rows;

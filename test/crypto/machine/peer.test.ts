@@ -63,3 +63,72 @@ describe("their keys", () => {
     ]);
   });
 });
+
+/** Both know the other's device, and a key of it was claimed from our side or theirs. */
+const meet = async () => {
+  const them = await start();
+  const ours = makeOurs();
+  const body = ours.requests("keys-upload")[0]?.body ?? {};
+  ours.answerAll("keys-upload", () => ({ one_time_key_counts: { signed_curve25519: 50 } }));
+  const { userId, deviceId } = ours.config;
+  await them.peer.call("keysQuery", [userId], {
+    device_keys: { [userId]: { [deviceId]: body["device_keys"] } },
+  });
+  ours.in((calls) => calls.trackUsers([THEM]));
+  ours.answerAll("keys-query", () => ({ device_keys: { [THEM]: { THEIRS: them.upload["device_keys"] } } }));
+  return { peer: them.peer, theirs: them.upload, ours, body, userId, deviceId };
+};
+type Met = Awaited<ReturnType<typeof meet>>;
+
+/** What the first request to a device holds for theirs. */
+const takeMessage = ({ ours, userId }: Met): JsonObject => {
+  const [request] = ours.requests("to-device");
+  const messages = request?.body?.["messages"] as JsonObject;
+  ours.answerAll("to-device", () => ({}));
+  return { type: "m.room.encrypted", sender: userId, content: (messages[THEM] as JsonObject)["THEIRS"] };
+};
+const weClaim = ({ ours, theirs }: Met): void => {
+  ours.in((calls) => calls.prepareSessions([THEM]));
+  ours.answerAll("keys-claim", () => ({ one_time_keys: { [THEM]: { THEIRS: claimFrom(theirs) } } }));
+};
+const theyClaim = async ({ peer: to, body, userId, deviceId }: Met): Promise<void> => {
+  await to.call("missing", [userId]);
+  await to.call("claimed", { one_time_keys: { [userId]: { [deviceId]: claimFrom(body) } } });
+};
+const DECRYPTED_TO_DEVICE = 0;
+
+describe("Olm messages", () => {
+  it("from us are read by them, and theirs on the same session by us", async () => {
+    const met = await meet();
+    weClaim(met);
+    met.ours.in((calls) => calls.sendToDevice(THEM, "THEIRS", "dev.petrel.test", { text: "hello" }));
+    expect(await met.peer.call("receive", [takeMessage(met)])).toMatchObject([
+      { type: DECRYPTED_TO_DEVICE, event: { type: "dev.petrel.test", content: { text: "hello" } } },
+    ]);
+    const content = await met.peer.call("encryptToDevice", met.userId, met.deviceId, "dev.petrel.test", {
+      a: 1,
+    });
+    const event = { type: "m.room.encrypted", sender: THEM, content };
+    expect(met.ours.in((calls) => calls.receiveToDevice([event, event]))).toMatchObject([
+      { kind: "decrypted", message: { type: "dev.petrel.test", content: { a: 1 } } },
+      { kind: "repeated" },
+    ]);
+  });
+
+  it("from them begin a session that we answer on", async () => {
+    const met = await meet();
+    await theyClaim(met);
+    const content = await met.peer.call("encryptToDevice", met.userId, met.deviceId, "dev.petrel.test", {
+      a: 1,
+    });
+    const [result] = met.ours.in((calls) =>
+      calls.receiveToDevice([{ type: "m.room.encrypted", sender: THEM, content }]),
+    );
+    expect(result).toMatchObject({ kind: "decrypted", message: { device: { deviceId: "THEIRS" } } });
+    expect(met.ours.in((calls) => calls.prepareSessions([THEM]))).toBe(0);
+    met.ours.in((calls) => calls.sendToDevice(THEM, "THEIRS", "dev.petrel.test", { b: 2 }));
+    expect(await met.peer.call("receive", [takeMessage(met)])).toMatchObject([
+      { type: DECRYPTED_TO_DEVICE, event: { content: { b: 2 } } },
+    ]);
+  });
+});

@@ -1,0 +1,116 @@
+// Beginning sessions (Client-Server API, POST /keys/claim): a one-time key counts only if the device's pinned key signed it.
+import { decodeBase64 } from "../../base64.ts";
+import { CryptoError } from "../../errors.ts";
+import { OlmAccount } from "../../olm/account.ts";
+import { isJsonObject, type JsonObject, member, requireObject, stringMember } from "../../shape.ts";
+import { verifyJson } from "../../signed-json.ts";
+import { OLM_ALGORITHM, SIGNED_CURVE25519 } from "../account/device-keys.ts";
+import { backOff, clearBackoff, isBackedOff, serverOf } from "../backoff.ts";
+import { addRequest, type Context, ownAccount, requestsUnderWay } from "../context.ts";
+import { CLAIM_DEVICES_MAX } from "../limits.ts";
+import type { DeviceRow, RequestRow } from "../store/store.ts";
+import { hasOlmSession, keepOlmSession } from "./sessions.ts";
+import { isUnwedging, unwedged } from "./unwedge.ts";
+
+const PATH = "/_matrix/client/v3/keys/claim";
+/** How long the server may wait for other servers (matrix-sdk-crypto: 10 s). */
+const SERVER_TIMEOUT_MS = 10_000;
+
+/** Whether it can be sent to: not ourselves, speaks Olm, sends and receives itself. */
+export function isReachable({ userId, deviceId }: Context, device: DeviceRow): boolean {
+  const own = device.userId === userId && device.deviceId === deviceId;
+  return !own && device.present && device.algorithms.includes(OLM_ALGORITHM);
+}
+
+/**
+ * Claims a key for each of these devices that needs one: no session, or a broken one. Those under way, or left alone for now, are not claimed again.
+ * Returns how many claims of these devices are under way.
+ */
+export function claimFor(context: Context, devices: readonly DeviceRow[]): number {
+  const needed = devices.filter(
+    (device) =>
+      isReachable(context, device) &&
+      (!hasOlmSession(context, device.curve25519) || isUnwedging(context, device)) &&
+      !isBackedOff(context, "claim-server", serverOf(device.userId)) &&
+      !isBackedOff(context, "claim-device", nameOf(device)),
+  );
+  const claimed = new Set(
+    requestsUnderWay(context, "keys-claim").flatMap(({ detail }) => claimedDevices(detail).map(nameOf)),
+  );
+  const fresh = needed.filter((device) => !claimed.has(nameOf(device)));
+  for (let at = 0; at < fresh.length; at += CLAIM_DEVICES_MAX) {
+    addClaim(context, fresh.slice(at, at + CLAIM_DEVICES_MAX));
+  }
+  return needed.length;
+}
+
+type DeviceId = Pick<DeviceRow, "userId" | "deviceId">;
+
+const nameOf = ({ userId, deviceId }: DeviceId): string => JSON.stringify([userId, deviceId]);
+
+function addClaim(context: Context, devices: readonly DeviceRow[]): void {
+  const users = new Map<string, [string, string][]>();
+  for (const { userId, deviceId } of devices) {
+    users.set(userId, [...(users.get(userId) ?? []), [deviceId, SIGNED_CURVE25519]]);
+  }
+  const one_time_keys = Object.fromEntries(
+    [...users].map(([user, keys]) => [user, Object.fromEntries(keys)]),
+  );
+  const body = { one_time_keys, timeout: SERVER_TIMEOUT_MS };
+  addRequest(context, () => ({ kind: "keys-claim", method: "POST", path: PATH, body }), one_time_keys);
+}
+
+/** The devices of a claim, out of what was asked. */
+function claimedDevices(detail: JsonObject): readonly DeviceId[] {
+  return Object.entries(detail).flatMap(([userId, devices]) =>
+    isJsonObject(devices) ? Object.keys(devices).map((deviceId) => ({ userId, deviceId })) : [],
+  );
+}
+
+/** Takes the keys of the devices that were asked for. A device without one is left alone for a while, unless it was its server that failed. */
+export function answerClaim(context: Context, { detail }: RequestRow, body: unknown): void {
+  const answer = isJsonObject(body) ? body : {};
+  const failures = member(answer, "failures");
+  const failed = new Set(isJsonObject(failures) ? Object.keys(failures) : []);
+  const users = member(answer, "one_time_keys");
+  const backedOff = new Set<string>();
+  for (const id of claimedDevices(detail)) {
+    const server = serverOf(id.userId);
+    const device = context.rows.get("device", id.userId, id.deviceId);
+    const devices = isJsonObject(users) ? member(users, id.userId) : undefined;
+    const keys = isJsonObject(devices) ? member(devices, id.deviceId) : undefined;
+    if (device !== null && isJsonObject(keys) && beginSession(context, device, keys)) {
+      clearBackoff(context, "claim-server", server);
+      clearBackoff(context, "claim-device", nameOf(id));
+    } else if (!failed.has(server)) {
+      backOff(context, "claim-device", nameOf(id));
+    } else if (!backedOff.has(server)) {
+      backedOff.add(server);
+      backOff(context, "claim-server", server);
+    }
+  }
+}
+
+/** A session from the key that was given; false where there is none that holds. */
+function beginSession(context: Context, device: DeviceRow, keys: JsonObject): boolean {
+  const [keyId] = Object.keys(keys).filter((id) => id.startsWith(`${SIGNED_CURVE25519}:`));
+  if (keyId === undefined) return false;
+  try {
+    const signed = requireObject(member(keys, keyId), "one-time key");
+    const key = context.provider.importEd25519Public(decodeBase64(device.ed25519), "unchecked");
+    verifyJson(signed, device.userId, `ed25519:${device.deviceId}`, key);
+    const account = new OlmAccount(context.provider, ownAccount(context).account);
+    const session = account.createOutboundSession(
+      device.curve25519,
+      stringMember(signed, "key", "one-time key"),
+    );
+    keepOlmSession(context, device.curve25519, session, { createdAtMs: context.nowMs, receivedAtMs: null });
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    const { userId, deviceId } = device;
+    context.notify({ kind: "one-time-key-rejected", userId, deviceId, reason: error.message });
+    return false;
+  }
+  unwedged(context, device);
+  return true;
+}
