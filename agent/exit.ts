@@ -1,7 +1,7 @@
 // How a verb ends badly: one clear line for a person, an exit code for a script. Codes: docs/cli.md.
 import { ConfigError } from "#agent/config/document.ts";
 import { SecretError } from "#agent/config/secrets.ts";
-import { MatrixError } from "#agent/matrix/types.ts";
+import { MatrixError, type MatrixErrorKind } from "#agent/matrix/types.ts";
 import { StoreError } from "#agent/store/store.ts";
 
 export const EXIT = {
@@ -16,6 +16,10 @@ export const EXIT = {
   refused: 5,
   /** The homeserver could not be reached. */
   unreachable: 6,
+  /** `petrel status`: no agent runs. For a script, told apart from an error. */
+  notRunning: 10,
+  /** Ctrl-C at a prompt or while a server is asked: 128 and the signal's number, as shells have it. */
+  interrupted: 130,
 } as const;
 
 /** A verb that cannot go on, with its code; the message is for a person. */
@@ -32,10 +36,25 @@ export const exitCodeOf = (error: unknown): number => {
   if (error instanceof CliError) return error.exitCode;
   if (error instanceof ConfigError || error instanceof SecretError) return EXIT.config;
   if (error instanceof StoreError) return EXIT.store;
-  if (error instanceof MatrixError)
-    return error.kind === "network" || error.kind === "unavailable" ? EXIT.unreachable : EXIT.refused;
-  return EXIT.failed;
+  return error instanceof MatrixError ? MATRIX_EXIT[error.kind] : EXIT.failed;
 };
+
+const MATRIX_EXIT: Readonly<Record<MatrixErrorKind, number>> = {
+  network: EXIT.unreachable,
+  unavailable: EXIT.unreachable,
+  limited: EXIT.refused,
+  refused: EXIT.refused,
+  auth: EXIT.refused,
+  // Refused here, before any server was asked: what the configuration says does not fit what the store holds.
+  local: EXIT.config,
+  aborted: EXIT.interrupted,
+};
+
+/** What a rate limit adds: when another try makes sense. */
+const laterOf = (error: Error): string =>
+  error instanceof MatrixError && error.kind === "limited" && error.retryAfterMs !== null
+    ? `; try again in ${Math.ceil(error.retryAfterMs / 1000)} s`
+    : "";
 
 /** The line that a person reads; what is no error of ours keeps its stack, since then it is a bug to report. */
 export const messageOf = (error: unknown): string => {
@@ -43,5 +62,5 @@ export const messageOf = (error: unknown): string => {
   const known = [CliError, ConfigError, SecretError, StoreError, MatrixError].some(
     (kind) => error instanceof kind,
   );
-  return known ? error.message : `unexpected: ${error.stack ?? error.message}`;
+  return known ? `${error.message}${laterOf(error)}` : `unexpected: ${error.stack ?? error.message}`;
 };

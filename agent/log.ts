@@ -41,7 +41,10 @@ const humanStream = async (terminal: Terminal): Promise<pino.DestinationStream> 
 export const createLog = async ({ level, format }: LogConfig, terminal: Terminal): Promise<Log> => {
   const human = format === "human" || (format === "auto" && terminal.isTty);
   const stream = human ? await humanStream(terminal) : { write: (line: string) => terminal.write(line) };
-  const logger = pino({ level, base: null }, stream);
+  const logger = pino(
+    { level, base: null, ...(human ? {} : { formatters: { level: (label) => ({ level: label }) } }) },
+    stream,
+  );
   return {
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),

@@ -26,13 +26,25 @@ process.emitWarning = (warning: string | Error, ...rest: unknown[]): void => {
   Reflect.apply(warn, process, [warning, ...rest]);
 };
 
-const terminal = (stream: NodeJS.WriteStream): Terminal => ({
-  write: (text) => {
-    stream.write(text);
-  },
-  isTty: stream.isTTY === true,
-  columns: stream.columns ?? 100,
-});
+type SignalListener = (signal: string) => void;
+
+const signalListeners = new Set<SignalListener>();
+
+const tellSignal: SignalListener = (signal) => {
+  for (const listener of [...signalListeners]) listener(signal);
+};
+
+/** `gone` is told when nobody reads any longer (`petrel tail | head`): no reason to end with a stack trace. */
+const terminal = (stream: NodeJS.WriteStream, gone: () => void): Terminal => {
+  stream.on("error", gone);
+  return {
+    write: (text) => {
+      if (stream.writable) stream.write(text);
+    },
+    isTty: stream.isTTY === true,
+    columns: stream.columns ?? 100,
+  };
+};
 
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
@@ -57,11 +69,19 @@ const worker = async (): Promise<WorkerSource> => {
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-const onSignal = (listener: (signal: string) => void): (() => void) => {
+/** Node's own answer to a signal, an end at once, comes back when nobody listens: a second Ctrl-C always ends it. */
+const onSignal = (listener: SignalListener): (() => void) => {
   for (const signal of SIGNALS) process.on(signal, listener);
+  signalListeners.add(listener);
   return () => {
     for (const signal of SIGNALS) process.off(signal, listener);
+    signalListeners.delete(listener);
   };
+};
+
+const onUncaught = (listener: (error: unknown) => void): (() => void) => {
+  process.on("uncaughtException", listener);
+  return () => void process.off("uncaughtException", listener);
 };
 
 /** Monotonic milliseconds of CLOCK_MONOTONIC, the same clock that the kernel stamps GPIO edges with. */
@@ -77,8 +97,8 @@ const outside: Omit<Outside, "worker"> = {
   },
   random: (length) => randomBytes(length),
   environment: process.env,
-  stdout: terminal(process.stdout),
-  stderr: terminal(process.stderr),
+  stdout: terminal(process.stdout, () => tellSignal("SIGPIPE")),
+  stderr: terminal(process.stderr, () => undefined),
   stdin: process.stdin,
   pid: process.pid,
   superuser: process.getuid?.() === 0,
@@ -91,6 +111,7 @@ const outside: Omit<Outside, "worker"> = {
     }
   },
   onSignal,
+  onUncaught,
   umask: (mask) => process.umask(mask),
 };
 

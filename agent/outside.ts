@@ -23,8 +23,10 @@ export interface Outside {
   readonly bootId: string;
   readonly worker: WorkerSource;
   readonly killGroup: (pid: number, signal: "SIGTERM" | "SIGKILL") => void;
-  /** Calls back on SIGINT, SIGTERM and SIGHUP until the returned call. */
+  /** Calls back on SIGINT, SIGTERM, SIGHUP, and "SIGPIPE" when nobody reads standard output any longer, until the returned call. */
   readonly onSignal: (listener: (signal: string) => void) => () => void;
+  /** Calls back with what nobody caught, instead of ending the process on the spot, until the returned call. */
+  readonly onUncaught: (listener: (error: unknown) => void) => () => void;
   /** Sets the mask of new files; gives the one before. */
   readonly umask: (mask: number) => number;
 }

@@ -1,111 +1,117 @@
 // `petrel init`: asks five questions and writes a first configuration with comments, which `petrel check` accepts as it is.
+// Each answer is judged at once, by the rules of the configuration itself; at a terminal a wrong one can be given again.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseConfig } from "#agent/config/config.ts";
+import { ConfigError } from "#agent/config/document.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import { driverKinds } from "#agent/ingest/registry.ts";
 import type { Outside } from "#agent/outside.ts";
-import { ask } from "./prompt.ts";
-import { configPath } from "./setting.ts";
+import { type Answers, renderConfig, SOURCE_NAMES } from "./first-config.ts";
+import { type Asker, withAsker } from "./prompt.ts";
+import { commandOf, configPath } from "./setting.ts";
 
-export interface InitOptions {
-  readonly force: boolean;
-  readonly device?: string;
-  readonly homeserver?: string;
-  readonly user?: string;
-  readonly operator?: string;
-  readonly source?: string;
+export interface InitOptions extends Partial<Answers> {
+  readonly force?: boolean;
 }
 
-const SOURCES: Readonly<Record<string, string>> = {
-  simulator: `  drone:
-    type: simulator          # a made-up drone; replace it by what you have
-`,
-  serial: `  gps:
-    type: serial
-    path: /dev/serial/by-id/REPLACE-ME   # ls /dev/serial/by-id
-    baud: 9600
-`,
-  mqtt: `  broker:
-    type: mqtt
-    url: mqtt://127.0.0.1:1883
-    subscriptions:
-      - filter: "sensors/#"
-`,
-  none: "  {}\n",
+interface Question {
+  readonly key: keyof Answers;
+  readonly text: string;
+  readonly fallback: (before: Partial<Answers>) => string;
+  /** Where the answer stands in the configuration. */
+  readonly path: string;
+}
+
+const QUESTIONS: readonly Question[] = [
+  { key: "device", text: "name of this device", fallback: () => "drone-1", path: "device.name" },
+  {
+    key: "homeserver",
+    text: "homeserver (a server name such as example.org, or an address)",
+    fallback: () => "matrix.org",
+    path: "homeserver",
+  },
+  {
+    key: "user",
+    text: "account of the device",
+    fallback: ({ device }) => device ?? "drone-1",
+    path: "homeserver.user",
+  },
+  {
+    key: "operator",
+    text: "your own user ID, to be invited (empty: nobody)",
+    fallback: () => "",
+    path: "rooms.operators",
+  },
+  {
+    key: "source",
+    text: `first source of readings (${SOURCE_NAMES.join(", ")})`,
+    fallback: () => "simulator",
+    path: "drivers",
+  },
+];
+
+const GOOD: Answers = { device: "d", homeserver: "example.org", user: "d", operator: "", source: "none" };
+
+/** What is wrong with an answer, or null: a configuration that is right but for it is put to the test. */
+const faultOf = async ({ key, path }: Question, value: string): Promise<string | null> => {
+  if (key === "source" && !SOURCE_NAMES.includes(value))
+    return `expected one of ${SOURCE_NAMES.join(", ")}, found "${value}"`;
+  try {
+    await parseConfig("", renderConfig({ ...GOOD, [key]: value }), driverKinds);
+    return null;
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.problems : [];
+    const problem = problems.find((one) => one.path.startsWith(path)) ?? problems[0];
+    if (problem === undefined) throw error;
+    return `expected ${problem.expected}, found ${problem.found}`;
+  }
 };
 
-const quote = (text: string): string => JSON.stringify(text);
+const answer = async (
+  outside: Outside,
+  asker: Asker,
+  question: Question,
+  given: InitOptions,
+  before: Partial<Answers>,
+): Promise<string> => {
+  const option = given[question.key];
+  for (;;) {
+    const value = option ?? (await asker.ask(question.text, question.fallback(before)));
+    const fault = await faultOf(question, value);
+    if (fault === null) return value;
+    if (option !== undefined) throw new CliError(EXIT.usage, `--${question.key}: ${fault}`);
+    if (!asker.terminal) throw new CliError(EXIT.usage, `${question.text}: ${fault}`);
+    outside.stderr.write(`  ${fault}\n`);
+  }
+};
 
-interface Answers {
-  readonly device: string;
-  readonly homeserver: string;
-  readonly user: string;
-  readonly operator: string;
-  readonly source: string;
-}
+const askAll = (outside: Outside, options: InitOptions): Promise<Answers> =>
+  withAsker(outside, async (asker) => {
+    const answers: Partial<Record<keyof Answers, string>> = {};
+    for (const question of QUESTIONS)
+      answers[question.key] = await answer(outside, asker, question, options, answers);
+    return { ...GOOD, ...answers };
+  });
 
-const homeserverLine = (homeserver: string): string =>
-  homeserver.includes("://")
-    ? `  url: ${quote(homeserver)}`
-    : `  server: ${quote(homeserver)}        # its address is discovered; or give it: url: https://...`;
+/** One by one: Node's recursive mkdir never returns where the system says ENOENT for a folder that is there (/proc). */
+const makeFolders = (folder: string): void => {
+  if (existsSync(folder)) return;
+  makeFolders(dirname(folder));
+  mkdirSync(folder);
+};
 
-const render = ({
-  device,
-  homeserver,
-  operator,
-  source,
-  user,
-}: Answers): string => `# Petrel, first configuration. What every key means: docs/configuration.md
-# Check it with: petrel check        Log in once with: petrel login        Then: petrel run
-version: 1
-
-device:
-  name: ${quote(device)}              # what readers of the rooms will see
-
-homeserver:
-${homeserverLine(homeserver)}
-  user: ${quote(user)}
-  # petrel login asks for the password and keeps the session. Or say where the password lies:
-  # password: { file: /etc/petrel/password }
-
-rooms:
-  # Without room IDs the agent makes two rooms: one for data, one for people.
-  # data: { room: "!id:example.org" }
-  # people: { room: "#site:example.org" }
-  operators: ${operator === "" ? "[]            # user IDs that are invited and may command" : `[${quote(operator)}]`}
-
-drivers:
-${SOURCES[source] ?? ""}
-# channels:
-#   battery/voltage: { label: Battery, unit: V }
-
-# commands:
-#   list:
-#     relay:
-#       help: switches the relay
-#       args: { state: { one_of: ["on", "off"] } }
-#       write: { driver: broker, target: relay/set, payload: "{state}" }
-`;
-
-const answers = async (outside: Outside, options: InitOptions): Promise<Answers> => {
-  const given = (value: string | undefined, question: string, fallback: string): Promise<string> =>
-    value === undefined ? ask(outside, question, fallback) : Promise.resolve(value);
-  const device = await given(options.device, "name of this device", "drone-1");
-  const homeserver = await given(options.homeserver, "homeserver (example.org, or an address)", "matrix.org");
-  const user = await given(options.user, "user of the device", device);
-  const operator = await given(options.operator, "your own user ID, to be invited (empty: nobody)", "");
-  const source = await given(
-    options.source,
-    `first source (${Object.keys(SOURCES).join(", ")})`,
-    "simulator",
-  );
-  if (!Object.hasOwn(SOURCES, source))
+const write = (path: string, text: string): void => {
+  try {
+    makeFolders(dirname(path));
+    writeFileSync(path, text, { mode: 0o644 });
+  } catch (error) {
     throw new CliError(
-      EXIT.usage,
-      `source: expected one of ${Object.keys(SOURCES).join(", ")}, got "${source}"`,
+      EXIT.config,
+      `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}; --config names another place`,
+      { cause: error },
     );
-  return { device, homeserver, user, operator, source };
+  }
 };
 
 export const init = async (
@@ -119,19 +125,10 @@ export const init = async (
       EXIT.config,
       `${path} is there already: --force writes over it, --config names another place`,
     );
-  const text = render(await answers(outside, options));
-  // What was answered may be wrong (a name with a space): said now, by the same rules as ever, and nothing is written.
+  const text = renderConfig(await askAll(outside, options));
   await parseConfig(path, text, driverKinds);
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text, { mode: 0o644 });
-  } catch (error) {
-    throw new CliError(
-      EXIT.config,
-      `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}; --config names another place`,
-      { cause: error },
-    );
-  }
-  outside.stdout.write(`wrote ${path}\nnext: petrel login, then petrel run\n`);
+  write(path, text);
+  const petrel = commandOf(configFile);
+  outside.stdout.write(`wrote ${path}\nnext: ${petrel} login, then ${petrel} run\n`);
   return 0;
 };

@@ -1,19 +1,19 @@
 // `petrel login`: logs in once, keeps the session sealed in the store, so that no password need lie on the device.
 import { askAgent } from "#agent/control/client.ts";
-import { SOCKET_NAME } from "#agent/control/protocol.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import type { Credentials } from "#agent/matrix/login.ts";
 import type { Outside } from "#agent/outside.ts";
 import { configuredCredentials, withSession } from "./offline.ts";
-import { askSecret } from "./prompt.ts";
-import { loadSetting, type Setting } from "./setting.ts";
+import { withProgress } from "./progress.ts";
+import { withAsker } from "./prompt.ts";
+import { loadSetting, type Setting, serverOf, socketOf } from "./setting.ts";
 
 export interface LoginOptions {
   /** A login token (`m.login.token`) or an access token is read instead of a password. */
-  readonly token: boolean;
+  readonly token?: boolean;
   /** Be a new device: after a logout the server has forgotten the old one. */
-  readonly newDevice: boolean;
-  readonly json: boolean;
+  readonly newDevice?: boolean;
+  readonly json?: boolean;
 }
 
 const credentialsFor = async (
@@ -22,11 +22,30 @@ const credentialsFor = async (
   { token }: LoginOptions,
 ): Promise<Credentials> => {
   const { user } = setting.config.homeserver;
-  if (token)
-    return { kind: "access-token", accessToken: await askSecret(outside, `access token of ${user}`) };
-  const configured = configuredCredentials(setting);
-  if (configured !== null) return configured;
-  return { kind: "password", user, password: await askSecret(outside, `password of ${user}`) };
+  const secret = (what: string): Promise<string> =>
+    withAsker(outside, (asker) => asker.askSecret(`${what} of ${user}`));
+  if (token) return { kind: "access-token", accessToken: (await secret("access token")).trim() };
+  return configuredCredentials(setting) ?? { kind: "password", user, password: await secret("password") };
+};
+
+interface LoggedIn {
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly homeserver: string;
+}
+
+const logIn = (
+  outside: Outside,
+  setting: Setting,
+  credentials: Credentials,
+  newDevice: boolean,
+): Promise<LoggedIn> => {
+  const freshLogin = newDevice ? ("new-device" as const) : ("same-device" as const);
+  return withSession(outside, setting, { credentials, freshLogin }, async ({ client, session }) => {
+    await session.verify();
+    const { baseUrl, deviceId, userId } = client;
+    return { userId, deviceId, homeserver: baseUrl };
+  });
 };
 
 export const login = async (
@@ -35,18 +54,18 @@ export const login = async (
   options: LoginOptions,
 ): Promise<number> => {
   const setting = await loadSetting(outside, configFile);
-  if ((await askAgent(`${setting.stateFolder}/${SOCKET_NAME}`, { verb: "status", args: {} })) !== null)
+  if ((await askAgent(socketOf(setting), { verb: "status", args: {} })) !== null)
     throw new CliError(EXIT.store, "the agent runs and is logged in: stop it first to log in anew");
   const credentials = await credentialsFor(outside, setting, options);
-  const freshLogin = options.newDevice ? ("new-device" as const) : ("same-device" as const);
-  await withSession(outside, setting, { credentials, freshLogin }, async ({ client, session }) => {
-    await session.verify();
-    const { baseUrl, deviceId, userId } = client;
-    outside.stdout.write(
-      options.json
-        ? `${JSON.stringify({ userId, deviceId, homeserver: baseUrl })}\n`
-        : `logged in at ${baseUrl} as ${userId}, device ${deviceId}; the session is kept, sealed, in ${setting.stateFolder}\n`,
-    );
-  });
+  const what = `logging in at ${serverOf(setting)}`;
+  const done = await withProgress(outside, what, () =>
+    logIn(outside, setting, credentials, options.newDevice === true),
+  );
+  const { deviceId, homeserver, userId } = done;
+  outside.stdout.write(
+    options.json
+      ? `${JSON.stringify(done)}\n`
+      : `logged in at ${homeserver} as ${userId}, device ${deviceId}; the session is kept, sealed, in ${setting.stateFolder}\n`,
+  );
   return 0;
 };

@@ -9,7 +9,7 @@ import { type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Log, Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
-import { openOwnStore, type Setting } from "./setting.ts";
+import { openOwnStore, type Setting, serverOf } from "./setting.ts";
 
 const ignore = (): void => undefined;
 const SILENT: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
@@ -62,7 +62,7 @@ export const withSession = <T>(
   withStore(outside, setting, async (store, runtime) => {
     const aborter = new AbortController();
     const forget = outside.onSignal(() => aborter.abort());
-    const { device_id: deviceId, server, url } = setting.config.homeserver;
+    const deviceId = setting.config.homeserver.device_id;
     const credentials = more.credentials ?? configuredCredentials(setting);
     try {
       const http = createHttp({ timers: runtime.timers, signal: aborter.signal });
@@ -70,7 +70,7 @@ export const withSession = <T>(
         runtime,
         store,
         http,
-        homeserver: url ?? server ?? "",
+        homeserver: serverOf(setting),
         displayName: `Petrel ${setting.config.device.name}`,
         ...(credentials === null ? {} : { credentials }),
         ...(deviceId === undefined ? {} : { deviceId }),

@@ -1,10 +1,14 @@
 // The command line: every verb, its options and help. A verb is a file of this folder, loaded when it is called.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { ConfigError } from "#agent/config/document.ts";
 import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import type { Outside } from "#agent/outside.ts";
 import { VERSION } from "#agent/version.ts";
+import type { CheckOptions } from "./check.ts";
 import type { InitOptions } from "./init.ts";
+import type { LoginOptions } from "./login.ts";
 import type { SendOptions } from "./send.ts";
+import type { StatusOptions } from "./status.ts";
 import type { TailOptions } from "./tail.ts";
 
 interface GlobalOptions {
@@ -41,11 +45,12 @@ const baseProgram = (outside: Outside): Command =>
       writeErr: (text) => outside.stderr.write(text),
       getOutHelpWidth: () => outside.stdout.columns,
       getErrHelpWidth: () => outside.stderr.columns,
+      outputError: (text, write) => write(text.replace(/^error: /, "petrel: ")),
     })
     .showHelpAfterError("(petrel --help shows what there is)")
     .addHelpText(
       "after",
-      "\nExit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 store, 5 refused by the homeserver, 6 homeserver not reachable.",
+      "\nExit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 store, 5 refused by the homeserver,\n6 homeserver not reachable, 10 no agent runs (status), 130 interrupted.\nWhat each command prints, and examples: docs/cli.md",
     )
     .exitOverride();
 
@@ -58,10 +63,8 @@ const addRunning = ({ does, outside, program }: Wiring): void => {
     .command("status")
     .description("how the running agent is; exit code 10 where none runs")
     .option(...JSON_OPTION)
-    .action((options: { json?: boolean }) =>
-      does(async (config) =>
-        (await import("./status.ts")).status(outside, config, { json: options.json === true }),
-      ),
+    .action((options: StatusOptions) =>
+      does(async (config) => (await import("./status.ts")).status(outside, config, options)),
     );
 };
 
@@ -69,7 +72,7 @@ const addSettingUp = ({ does, outside, program }: Wiring): void => {
   program
     .command("init")
     .description("write a first configuration, by asking")
-    .option("--force", "write over a file that is there", false)
+    .option("--force", "write over a file that is there")
     .option("--device <name>", "answer: name of this device")
     .option("--homeserver <server>", "answer: server name or address")
     .option("--user <user>", "answer: the device's account")
@@ -81,18 +84,18 @@ const addSettingUp = ({ does, outside, program }: Wiring): void => {
   program
     .command("check")
     .description("say whether the configuration is right, and where not")
-    .option("--online", "ask the homeserver too", false)
-    .option(...JSON_OPTION, false)
-    .action((options: { online: boolean; json: boolean }) =>
+    .option("--online", "ask the homeserver too")
+    .option(...JSON_OPTION)
+    .action((options: CheckOptions) =>
       does(async (config) => (await import("./check.ts")).check(outside, config, options)),
     );
   program
     .command("login")
     .description("log in and keep the session; the password is asked for, or one line of standard input")
-    .option("--token", "read an access token instead of a password", false)
-    .option("--new-device", "log in as a new device, after a logout", false)
-    .option(...JSON_OPTION, false)
-    .action((options: { token: boolean; newDevice: boolean; json: boolean }) =>
+    .option("--token", "read an access token instead of a password")
+    .option("--new-device", "log in as a new device, after a logout")
+    .option(...JSON_OPTION)
+    .action((options: LoginOptions) =>
       does(async (config) => (await import("./login.ts")).login(outside, config, options)),
     );
 };
@@ -104,7 +107,7 @@ const addTalking = ({ does, outside, program }: Wiring): void => {
     .argument("<text...>", "the message; with --type, the event's content as JSON")
     .addOption(new Option("--room <which>", "into which room").choices(["people", "data"]).default("people"))
     .option("--type <event-type>", "send an event of this type instead of a message")
-    .option(...JSON_OPTION, false)
+    .option(...JSON_OPTION)
     .action((words: string[], options: SendOptions) =>
       does(async (config) => (await import("./send.ts")).send(outside, config, words, options)),
     );
@@ -117,7 +120,7 @@ const addTalking = ({ does, outside, program }: Wiring): void => {
         .default(10)
         .argParser(naturalNumber),
     )
-    .option(...JSON_OPTION, false)
+    .option(...JSON_OPTION)
     .action((options: TailOptions) =>
       does(async (config) => (await import("./tail.ts")).tail(outside, config, options)),
     );
@@ -133,6 +136,10 @@ const buildProgram = (outside: Outside, exit: (code: number) => void): Command =
   return program;
 };
 
+/** Each problem begins its line with the place, as editors and terminals understand it. */
+const problemText = ({ message, problems }: ConfigError): string =>
+  `${message}\npetrel: the configuration is not right (${problems.length} problem${problems.length === 1 ? "" : "s"}); docs/configuration.md says what each key takes\n`;
+
 /** Runs what the arguments (without node and script) say. Resolves with the exit code; never rejects. */
 export const runCommandLine = async (outside: Outside, args: readonly string[]): Promise<number> => {
   let code: number = EXIT.ok;
@@ -144,7 +151,7 @@ export const runCommandLine = async (outside: Outside, args: readonly string[]):
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    outside.stderr.write(`petrel: ${messageOf(error)}\n`);
+    outside.stderr.write(error instanceof ConfigError ? problemText(error) : `petrel: ${messageOf(error)}\n`);
     return exitCodeOf(error);
   }
 };

@@ -1,33 +1,45 @@
 // `petrel run`: the agent, until a signal ends it or it cannot go on.
-import { join } from "node:path";
 import { type Agent, startAgent } from "#agent/agent.ts";
-import { SOCKET_NAME } from "#agent/control/protocol.ts";
-import { startControl } from "#agent/control/server.ts";
-import { controlVerbs } from "#agent/control/verbs.ts";
-import { exitCodeOf, messageOf } from "#agent/exit.ts";
+import { type ControlServer, startControl } from "#agent/control/server.ts";
+import { controlVerbs, type VerbContext } from "#agent/control/verbs.ts";
+import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import { createLog } from "#agent/log.ts";
 import type { Outside } from "#agent/outside.ts";
-import type { Runtime } from "#agent/runtime.ts";
+import type { Log, Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
 import { ClockWatch } from "#agent/time/clock-state.ts";
 import { systemProbes } from "#agent/time/probes.ts";
 import { BUILD_MS, VERSION } from "#agent/version.ts";
-import { loadSetting, openOwnStore, type Setting } from "./setting.ts";
+import { loadSetting, openOwnStore, type Setting, socketOf } from "./setting.ts";
 
-/** What ended the run: null for a signal, else the error. */
-type End = { readonly error: unknown } | null;
+/** What ended the run: a signal, or an error after which it cannot go on. */
+type End = { readonly signal: string } | { readonly error: unknown };
 
-const untilEnd = (outside: Outside, fatal: Promise<unknown>): Promise<End> =>
-  new Promise((resolve) => {
-    const forget = outside.onSignal(() => {
-      forget();
-      resolve(null);
-    });
-    void fatal.then((error) => {
-      forget();
-      resolve({ error });
-    });
+interface Ending {
+  readonly ended: Promise<End>;
+  fatal(error: unknown): void;
+  /** Signals are the system's business again. */
+  forget(): void;
+}
+
+/** Listens from before the start to after the stop; a second signal ends the process on the spot. */
+const watchForEnd = (outside: Outside): Ending => {
+  const { promise, resolve } = Promise.withResolvers<End>();
+  const forgetSignals = outside.onSignal((signal) => {
+    if (signal === "SIGPIPE") return;
+    forgetSignals();
+    resolve({ signal });
   });
+  const forgetErrors = outside.onUncaught((error) => resolve({ error }));
+  return {
+    ended: promise,
+    fatal: (error) => resolve({ error }),
+    forget: () => {
+      forgetSignals();
+      forgetErrors();
+    },
+  };
+};
 
 const start = (
   outside: Outside,
@@ -50,6 +62,43 @@ const start = (
     fatal,
   });
 
+/** Without its control socket the agent still does its work: only the verbs cannot reach it. */
+const openControl = async (setting: Setting, context: VerbContext, log: Log): Promise<ControlServer> => {
+  const path = socketOf(setting);
+  try {
+    return await startControl(path, controlVerbs(context), log);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    log.error(
+      {},
+      `no control socket at ${path} (${why}): status, send and tail cannot reach this agent; a shorter device.state helps where the path is longer than 107 bytes`,
+    );
+    return { close: () => Promise.resolve() };
+  }
+};
+
+const runWithStore = async (
+  outside: Outside,
+  setting: Setting,
+  runtime: Runtime,
+  store: Store,
+  { ended, fatal }: Ending,
+): Promise<End> => {
+  const { log } = runtime;
+  const agent = await start(outside, setting, runtime, store, fatal);
+  const { name: device } = setting.config.device;
+  log.info({ version: VERSION, device, config: setting.configFile }, "Petrel runs");
+  const context = { agent, config: setting.config, store, runtime };
+  const control = await openControl(setting, context, log);
+  const end = await ended;
+  if ("error" in end) log.error({}, `Petrel cannot go on: ${messageOf(end.error)}`);
+  else log.info({}, `Petrel stops (${end.signal})`);
+  await control.close();
+  await agent.stop();
+  log.info({}, "Petrel has stopped");
+  return end;
+};
+
 /** Resolves with the exit code once everything is closed. */
 export const run = async (outside: Outside, configFile: string | undefined): Promise<number> => {
   const setting = await loadSetting(outside, configFile);
@@ -57,23 +106,17 @@ export const run = async (outside: Outside, configFile: string | undefined): Pro
   const { clock, random, timers } = outside;
   const runtime: Runtime = { clock, random, timers, log };
   outside.umask(0o077);
-  const store = await openOwnStore(outside, setting, runtime);
-  const fatal = Promise.withResolvers<unknown>();
+  const ending = watchForEnd(outside);
+  let store: Store | null = null;
   try {
-    const agent = await start(outside, setting, runtime, store, fatal.resolve);
-    log.info(
-      { version: VERSION, device: setting.config.device.name, config: setting.configFile },
-      "Petrel runs",
-    );
-    const handlers = controlVerbs({ agent, config: setting.config, store, runtime });
-    const control = await startControl(join(setting.stateFolder, SOCKET_NAME), handlers, log);
-    const end = await untilEnd(outside, fatal.promise);
-    if (end !== null) log.error({}, `Petrel cannot go on: ${messageOf(end.error)}`);
-    await control.close();
-    await agent.stop();
-    log.info({}, "Petrel has stopped");
-    return end === null ? 0 : exitCodeOf(end.error);
+    store = await openOwnStore(outside, setting, runtime);
+    const end = await runWithStore(outside, setting, runtime, store, ending);
+    return "error" in end ? exitCodeOf(end.error) : EXIT.ok;
+  } catch (error) {
+    log.error({}, `Petrel cannot start: ${messageOf(error)}`);
+    return exitCodeOf(error);
   } finally {
-    await store.close();
+    await store?.close();
+    ending.forget();
   }
 };

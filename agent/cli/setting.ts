@@ -1,14 +1,16 @@
 // What every verb begins with: the configuration file, found, read and validated; the state folder; the store key.
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { MIGRATIONS } from "#agent/agent.ts";
 import { type Config, parseConfig } from "#agent/config/config.ts";
 import { defaultPaths } from "#agent/config/paths.ts";
 import { readSecret, type SecretSource } from "#agent/config/secrets.ts";
+import { SOCKET_NAME } from "#agent/control/protocol.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import { driverKinds } from "#agent/ingest/registry.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Runtime } from "#agent/runtime.ts";
+import { ensureFolder } from "#agent/store/files.ts";
 import { createKeyFile, readKeyFile } from "#agent/store/key-file.ts";
 import { openStore } from "#agent/store/open.ts";
 import { type Store, StoreError } from "#agent/store/store.ts";
@@ -40,12 +42,23 @@ const readConfigFile = (path: string): string => {
 export const configPath = (outside: Outside, named: string | undefined): string =>
   named ?? defaultPaths(outside.environment, outside.superuser).config;
 
+/** How the program is to be called with this configuration, for "next: ..." lines. */
+export const commandOf = (named: string | undefined): string =>
+  named === undefined ? "petrel" : `petrel --config ${named}`;
+
 export const loadSetting = async (outside: Outside, named: string | undefined): Promise<Setting> => {
   const configFile = configPath(outside, named);
   const config = await parseConfig(configFile, readConfigFile(configFile), driverKinds);
   const stateFolder = config.device.state ?? defaultPaths(outside.environment, outside.superuser).state;
   return { configFile, config, stateFolder, secrets: secretSource(outside) };
 };
+
+/** The running agent's control socket. */
+export const socketOf = ({ stateFolder }: Setting): string => join(stateFolder, SOCKET_NAME);
+
+/** The homeserver as the operator wrote it. */
+export const serverOf = ({ config }: Setting): string =>
+  config.homeserver.url ?? config.homeserver.server ?? "";
 
 const KEY_BYTES = 32;
 
@@ -61,19 +74,35 @@ const referredKey = (setting: Setting): Uint8Array | null => {
   return key;
 };
 
-/** Opens this device's store; makes the folder and the key at the first start. */
-export const openOwnStore = async (outside: Outside, setting: Setting, runtime: Runtime): Promise<Store> => {
-  try {
-    mkdirSync(setting.stateFolder, { recursive: true, mode: 0o700 });
-  } catch (error) {
+const storeFileOf = ({ stateFolder }: Setting): string => join(stateFolder, "petrel.db");
+
+/** False before the first start: who only looks makes nothing, least of all as another user than the agent's. */
+export const hasStore = (setting: Setting): boolean => existsSync(storeFileOf(setting));
+
+const ensureStateFolder = (folder: string): void => {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isDirectory())
     throw new CliError(
       EXIT.store,
-      `cannot make the state folder ${setting.stateFolder}: ${String(error)}; device.state names another`,
+      `state folder ${folder}: expected a folder, found something else; device.state names another place`,
+    );
+  try {
+    ensureFolder(folder);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError(
+      EXIT.store,
+      `state folder ${folder}: cannot be made (${why}); device.state names another place`,
       { cause: error },
     );
   }
+};
+
+/** Opens this device's store; makes the folder and the key at the first start. */
+export const openOwnStore = async (outside: Outside, setting: Setting, runtime: Runtime): Promise<Store> => {
+  ensureStateFolder(setting.stateFolder);
   const keyFile = join(setting.stateFolder, "store.key");
-  const storeFile = join(setting.stateFolder, "petrel.db");
+  const storeFile = storeFileOf(setting);
   const key = referredKey(setting) ?? ownKey(keyFile, storeFile, runtime);
   return openStore({
     path: storeFile,
@@ -85,19 +114,10 @@ export const openOwnStore = async (outside: Outside, setting: Setting, runtime: 
   });
 };
 
-const exists = (path: string): boolean => {
-  try {
-    readFileSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 /** The key beside the store. A store without its key is never given a new one: it could not be read with it. */
 const ownKey = (keyFile: string, storeFile: string, runtime: Runtime): Uint8Array => {
-  if (exists(keyFile)) return readKeyFile(keyFile);
-  if (exists(storeFile))
+  if (existsSync(keyFile)) return readKeyFile(keyFile);
+  if (existsSync(storeFile))
     throw new StoreError(
       "KEY",
       `${storeFile} is there, but its key ${keyFile} is not: bring the key back, or move the store away to begin anew`,

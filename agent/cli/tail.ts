@@ -1,61 +1,91 @@
 // `petrel tail`: follows a room's telemetry, decoded, through the running agent's session, or with the stored session where no agent runs.
 import { askAgent } from "#agent/control/client.ts";
-import { SOCKET_NAME } from "#agent/control/protocol.ts";
 import { tailEvent } from "#agent/control/verbs.ts";
-import { CliError, EXIT } from "#agent/exit.ts";
+import { createClient } from "#agent/matrix/client.ts";
+import { createHttp } from "#agent/matrix/http.ts";
 import { asList, asObject, field } from "#agent/matrix/json.ts";
-import type { JsonValue } from "#agent/matrix/types.ts";
+import type { Session } from "#agent/matrix/session.ts";
+import { type JsonValue, MatrixError } from "#agent/matrix/types.ts";
 import type { Outside } from "#agent/outside.ts";
 import { followRoom, roomIdOf } from "#agent/rooms/follow.ts";
-import { withSession, withStore } from "./offline.ts";
-import { loadSetting, type Setting } from "./setting.ts";
+import { quietRuntime, withSession, withStore } from "./offline.ts";
+import { mustHaveRun, ownRoom } from "./own-room.ts";
+import { printable } from "./printable.ts";
+import { withProgress } from "./progress.ts";
+import { loadSetting, type Setting, serverOf, socketOf } from "./setting.ts";
 
 export interface TailOptions {
   readonly room?: string;
   readonly past: number;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 const EVERY_MS = 1000;
 
-const print = (outside: Outside, json: boolean, value: JsonValue): void => {
+const print = (outside: Outside, json: boolean | undefined, value: JsonValue): void => {
   const shown = asObject(value) ?? {};
   if (json) {
     const { lines: _lines, ...event } = shown;
     outside.stdout.write(`${JSON.stringify(event)}\n`);
     return;
   }
-  for (const line of asList(field(shown, "lines"))) outside.stdout.write(`${String(line)}\n`);
+  for (const line of asList(field(shown, "lines"))) outside.stdout.write(`${printable(String(line))}\n`);
 };
 
-const ownDataRoom = (outside: Outside, setting: Setting): Promise<string> =>
-  withStore(outside, setting, (store) => {
-    const row = store.read((database) =>
-      database.prepare("SELECT room_id FROM room WHERE kind = 'data'").get(),
-    );
-    if (row === null)
-      throw new CliError(
-        EXIT.failed,
-        "the agent never ran, so its data room is not known: name one with --room, or run `petrel run` first",
-      );
-    return Promise.resolve(String(row["room_id"]));
-  });
+/** A session that holds the store only while it needs it: an agent must be able to start while somebody follows a room. */
+const lentSession = async (outside: Outside, setting: Setting): Promise<Session> => {
+  const borrow = (): Promise<{ readonly session: Session; readonly token: string }> =>
+    withSession(outside, setting, {}, async ({ session }) => {
+      await session.verify();
+      return { session, token: await session.authorised((good) => Promise.resolve(good)) };
+    });
+  let { session, token } = await borrow();
+  return {
+    ...session,
+    verify: () => Promise.resolve(),
+    authorised: async (request) => {
+      try {
+        return await request(token);
+      } catch (error) {
+        if (!(error instanceof MatrixError) || error.kind !== "auth") throw error;
+      }
+      ({ session, token } = await borrow());
+      return request(token);
+    },
+  };
+};
 
-const tailAlone = async (outside: Outside, setting: Setting, options: TailOptions): Promise<void> => {
-  const room = options.room ?? (await ownDataRoom(outside, setting));
-  await withSession(outside, setting, {}, async ({ client, runtime, signal }) =>
-    followRoom(
-      client,
-      await roomIdOf(client, room),
-      { past: options.past, everyMs: EVERY_MS },
-      runtime,
-      signal,
-      (event) => {
-        const shown = tailEvent(event);
-        if (shown !== null) print(outside, options.json, shown);
-      },
-    ),
+const dataRoom = (outside: Outside, setting: Setting): Promise<string> => {
+  mustHaveRun(setting, "data");
+  return withStore(outside, setting, (store) => Promise.resolve(ownRoom(store, setting, "data")));
+};
+
+const tailAlone = async (
+  outside: Outside,
+  setting: Setting,
+  options: TailOptions,
+  signal: AbortSignal,
+): Promise<void> => {
+  const room = options.room ?? (await dataRoom(outside, setting));
+  const runtime = quietRuntime(outside);
+  const session = await withProgress(outside, `asking ${serverOf(setting)}`, () =>
+    lentSession(outside, setting),
   );
+  const client = createClient({ http: createHttp({ timers: runtime.timers, signal }), session });
+  const follow = { past: options.past, everyMs: EVERY_MS };
+  await followRoom(client, await roomIdOf(client, room), follow, runtime, signal, (event) => {
+    const shown = tailEvent(event);
+    if (shown !== null) print(outside, options.json, shown);
+  });
+};
+
+/** A person's Ctrl-C is how following ends: no failure. */
+const unlessEnded = async (signal: AbortSignal, work: Promise<void>): Promise<void> => {
+  try {
+    await work;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 };
 
 export const tail = async (
@@ -65,16 +95,16 @@ export const tail = async (
 ): Promise<number> => {
   const setting = await loadSetting(outside, configFile);
   const aborter = new AbortController();
+  const { signal } = aborter;
   const forget = outside.onSignal(() => aborter.abort());
-  const args = { past: options.past, ...(options.room === undefined ? {} : { room: options.room }) };
-  const show = (value: JsonValue): void => print(outside, options.json, value);
-  const answer = await askAgent(
-    `${setting.stateFolder}/${SOCKET_NAME}`,
-    { verb: "tail", args },
-    show,
-    aborter.signal,
-  );
-  forget();
-  if (answer === null) await tailAlone(outside, setting, options);
+  try {
+    const args = { past: options.past, ...(options.room === undefined ? {} : { room: options.room }) };
+    const show = (value: JsonValue): void => print(outside, options.json, value);
+    const answer = await askAgent(socketOf(setting), { verb: "tail", args }, show, signal);
+    if (answer === null) await unlessEnded(signal, tailAlone(outside, setting, options, signal));
+  } finally {
+    forget();
+    aborter.abort();
+  }
   return 0;
 };

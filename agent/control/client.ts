@@ -17,12 +17,10 @@ const connect = (path: string): Promise<Socket | null> =>
       if (NO_AGENT.has(error.code ?? "")) resolve(null);
       else if (error.code === "EACCES")
         reject(
-          new CliError(
-            EXIT.failed,
-            `${path}: the agent runs as another user; run this as that user, or as root`,
-          ),
+          new CliError(EXIT.failed, `${path}: belongs to another user; run this as that user, or as root`),
         );
-      else reject(error);
+      else
+        reject(new CliError(EXIT.failed, `${path}: cannot ask the agent (${error.code})`, { cause: error }));
     });
   });
 
@@ -63,8 +61,14 @@ export const askAgent = async (
       socket.on("data", (chunk: string) => take(chunk));
       socket.once("error", reject);
       socket.once("close", () =>
-        reject(new CliError(EXIT.failed, "the agent closed the connection: it is stopping")),
+        reject(
+          new CliError(
+            EXIT.failed,
+            "the agent closed the connection: it stops, or too many programs ask it at once",
+          ),
+        ),
       );
+      if (signal?.aborted) resolve(null);
       signal?.addEventListener("abort", () => resolve(null), { once: true });
       socket.write(`${JSON.stringify(request)}\n`);
     });

@@ -10,7 +10,10 @@ export const lineSplitter = (
   return (chunk) => {
     const parts = (rest + chunk).split("\n");
     rest = parts.pop() ?? "";
-    for (const part of parts) if (part !== "") line(part);
+    for (const part of parts) {
+      if (part.length > charsMax) return false;
+      if (part !== "") line(part);
+    }
     return rest.length <= charsMax;
   };
 };

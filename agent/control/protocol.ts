@@ -19,4 +19,7 @@ export const CONTROL_LINE_BYTES_MAX = 65_536;
 /** Connections at once: a person and some scripts. */
 export const CONTROL_CONNECTIONS_MAX = 16;
 
+/** Answers that a client has not read yet, such as a `petrel tail` that was suspended: beyond this it is let go, or the agent's memory would fill. */
+export const CONTROL_UNREAD_BYTES_MAX = 4_194_304;
+
 export const SOCKET_NAME = "control.sock";

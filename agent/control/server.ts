@@ -1,12 +1,18 @@
 // The control socket of a running agent: every verb of the command line that needs the store, the keys or the session goes through it.
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { exitCodeOf, messageOf } from "#agent/exit.ts";
+import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import { asObject, asString, field, parseJson } from "#agent/matrix/json.ts";
 import type { JsonObject, JsonValue } from "#agent/matrix/types.ts";
 import type { Log } from "#agent/runtime.ts";
 import { lineSplitter } from "./lines.ts";
-import { CONTROL_CONNECTIONS_MAX, type ControlAnswer, type ControlRequest } from "./protocol.ts";
+import {
+  CONTROL_CONNECTIONS_MAX,
+  CONTROL_LINE_BYTES_MAX,
+  CONTROL_UNREAD_BYTES_MAX,
+  type ControlAnswer,
+  type ControlRequest,
+} from "./protocol.ts";
 
 export interface Exchange {
   /** Sends one more piece of an answer that goes on. */
@@ -34,10 +40,13 @@ const answer = async (
   exchange: Exchange,
 ): Promise<ControlAnswer> => {
   const request = parseRequest(line);
-  if (request === null) return { error: "expected one JSON object with a verb", code: 2 };
+  if (request === null) return { error: "expected one JSON object with a verb", code: EXIT.usage };
   const handler = Object.hasOwn(handlers, request.verb) ? handlers[request.verb] : undefined;
   if (handler === undefined)
-    return { error: `the running agent does not know "${request.verb}": is it of another version?`, code: 2 };
+    return {
+      error: `the running agent does not know "${request.verb}": is it of another version?`,
+      code: EXIT.usage,
+    };
   try {
     return { result: await handler(request.args, exchange) };
   } catch (error) {
@@ -48,7 +57,9 @@ const answer = async (
 const serve = (socket: Socket, handlers: Readonly<Record<string, Handler>>): void => {
   const gone = new AbortController();
   const write = (value: ControlAnswer): void => {
-    if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`);
+    if (socket.destroyed) return;
+    socket.write(`${JSON.stringify(value)}\n`);
+    if (socket.writableLength > CONTROL_UNREAD_BYTES_MAX) socket.destroy();
   };
   const exchange: Exchange = { event: (value) => write({ event: value }), signal: gone.signal };
   const take = lineSplitter((line) => {
@@ -59,7 +70,9 @@ const serve = (socket: Socket, handlers: Readonly<Record<string, Handler>>): voi
   });
   socket.setEncoding("utf8");
   socket.on("data", (chunk: string) => {
-    if (!take(chunk)) socket.destroy();
+    if (take(chunk)) return;
+    write({ error: `expected a request of at most ${CONTROL_LINE_BYTES_MAX} characters`, code: EXIT.usage });
+    socket.destroySoon();
   });
   socket.on("error", () => socket.destroy());
   socket.on("close", () => gone.abort());

@@ -6,15 +6,16 @@ import { deadLetters, waitingIn } from "#agent/delivery/outbox.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
 import { text } from "#agent/matrix/relations.ts";
-import type { JsonObject, JsonValue, RoomEvent } from "#agent/matrix/types.ts";
+import type { JsonObject, JsonValue, MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
 import { followRoom, roomIdOf } from "#agent/rooms/follow.ts";
-import type { AgentRooms, RoomKind } from "#agent/rooms/rooms.ts";
-import { statusText } from "#agent/rooms/status-card.ts";
+import { knownRoom, type RoomKind } from "#agent/rooms/rooms.ts";
+import { type ChannelView, statusText } from "#agent/rooms/status-card.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
 import { parseTelemetry, TelemetryError } from "#agent/telemetry/event.ts";
 import { telemetryLines } from "#agent/telemetry/lines.ts";
 import { NAMESPACE } from "#agent/upstream.ts";
+import { onlineNotes } from "./online-check.ts";
 import type { Exchange, Handler } from "./server.ts";
 
 export interface VerbContext {
@@ -36,42 +37,71 @@ const outboxOf = (store: Store): Record<Lane, number> & { readonly dead: number 
     dead: deadLetters(database),
   }));
 
-const status = ({ agent, store }: VerbContext): JsonValue => {
-  const snapshot = agent.snapshot();
-  const rooms = agent.upstream.rooms();
+type Counters = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+/** `gps: 3 malformed, 1 overlong`: what a driver counted, where it counted anything. */
+const counterLines = (counters: Counters): string[] =>
+  Object.entries(counters).flatMap(([driver, counts]) => {
+    const words = Object.entries(counts).map(([name, count]) => `${count} ${name.replaceAll("_", " ")}`);
+    return words.length === 0 ? [] : [`${driver}: ${words.join(", ")}`];
+  });
+
+const statusLines = ({ agent, store }: VerbContext): string => {
   const outbox = outboxOf(store);
-  const { channels: _shown, readings, ...rest } = snapshot;
-  const bytesAsText = readings.map(({ value, label, unit, ...reading }) => ({
+  return [
+    statusText(agent.snapshot()),
+    ...counterLines(agent.ingest.counters()),
+    `homeserver: ${linkText(agent)}`,
+    `outbox: ${LANES.map((lane) => `${outbox[lane]} ${lane}`).join(", ")}${outbox.dead > 0 ? `, ${outbox.dead} set aside` : ""}`,
+  ].join("\n");
+};
+
+const linkText = (agent: Agent): string => (agent.upstream.linkUp() ? "reachable" : "not reachable");
+
+const readingsOf = (readings: readonly ChannelView[]): object[] =>
+  readings.map(({ value, ageMs, ...reading }) => ({
     ...reading,
-    ...(label === undefined ? {} : { label }),
-    ...(unit === undefined ? {} : { unit }),
+    ageMs: Math.round(ageMs),
     value: typeof value === "number" || value instanceof Uint8Array ? String(value) : value,
   }));
+
+const status = (context: VerbContext): JsonValue => {
+  const { agent, store } = context;
+  const { channels: _shown, readings, upMs, ...rest } = agent.snapshot();
+  const rooms = agent.upstream.rooms();
   return JSON.parse(
     JSON.stringify({
       ...rest,
-      readings: bytesAsText,
-      homeserver: agent.upstream.linkUp() ? "reachable" : "not reachable",
+      upMs: Math.round(upMs),
+      readings: readingsOf(readings),
+      homeserver: linkText(agent),
       rooms: rooms === null ? null : { data: rooms.data.roomId, people: rooms.people.roomId },
-      outbox,
+      outbox: outboxOf(store),
       counters: agent.ingest.counters(),
-      text: [
-        statusText(snapshot),
-        `homeserver: ${agent.upstream.linkUp() ? "reachable" : "not reachable"}`,
-        `outbox: ${LANES.map((lane) => `${outbox[lane]} ${lane}`).join(", ")}${outbox.dead > 0 ? `, ${outbox.dead} set aside` : ""}`,
-      ].join("\n"),
+      text: statusLines(context),
     }),
   ) as JsonValue; // what JSON.parse gives is JSON
 };
 
-const roomsOf = ({ agent }: VerbContext): AgentRooms => {
-  const rooms = agent.upstream.rooms();
-  if (rooms === null)
+/** Known from an earlier run even while the homeserver cannot be reached. */
+const roomOf = ({ agent, config, store }: VerbContext, kind: RoomKind): string => {
+  const room = agent.upstream.rooms()?.[kind] ?? knownRoom(store, config, kind);
+  if (room === null)
     throw new CliError(
       EXIT.unreachable,
       "the agent has not reached its homeserver yet, so its rooms are not known; its log says why",
     );
-  return rooms;
+  return room.roomId;
+};
+
+const clientOf = ({ agent }: VerbContext): MatrixClient => {
+  const client = agent.upstream.client();
+  if (client === null)
+    throw new CliError(
+      EXIT.unreachable,
+      "the agent has not reached its homeserver yet; it goes on trying, and its log says why",
+    );
+  return client;
 };
 
 const kindOf = (args: JsonObject): RoomKind => (asString(field(args, "room")) === "data" ? "data" : "people");
@@ -81,7 +111,7 @@ const send = async (context: VerbContext, args: JsonObject): Promise<JsonValue> 
   const body = asString(field(args, "body"));
   const content = asObject(field(args, "content")) ?? (body === null ? null : text(body));
   if (content === null) throw new CliError(EXIT.usage, "nothing to send: a text or a content is expected");
-  const { roomId } = roomsOf(context)[kindOf(args)];
+  const roomId = roomOf(context, kindOf(args));
   const transactionId = await context.agent.upstream.send({ lane: "reply", roomId, type, content });
   return { transactionId, roomId };
 };
@@ -99,10 +129,9 @@ export const tailEvent = (event: RoomEvent): JsonValue | null => {
 };
 
 const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange): Promise<JsonValue> => {
-  const client = context.agent.upstream.client();
+  const client = clientOf(context);
   const named = asString(field(args, "room"));
-  if (client === null) throw new CliError(EXIT.unreachable, "the agent has not reached its homeserver yet");
-  const roomId = named === null ? roomsOf(context).data.roomId : await roomIdOf(client, named);
+  const roomId = named === null ? roomOf(context, "data") : await roomIdOf(client, named);
   const past = asInteger(field(args, "past")) ?? TAIL_PAST_DEFAULT;
   await followRoom(
     client,
@@ -119,6 +148,7 @@ const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange):
 };
 
 export const controlVerbs = (context: VerbContext): Readonly<Record<string, Handler>> => ({
+  check: async () => ({ notes: await onlineNotes(clientOf(context), context.config) }),
   status: () => Promise.resolve(status(context)),
   send: (args) => send(context, args),
   tail: (args, exchange) => tail(context, args, exchange),

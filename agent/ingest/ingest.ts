@@ -52,6 +52,24 @@ const within = async (timers: Timers, limitMs: number, work: Promise<void>): Pro
   }
 };
 
+const failed = (running: Running, log: Log, error: unknown): void => {
+  running.state = "down";
+  running.detail = messageOf(error);
+  log.error({}, `the driver cannot run: ${messageOf(error)}`);
+};
+
+/** A driver that throws out of its timer is down; the process, and with it every other driver, goes on. */
+const guarded = (timers: Timers, onError: (error: unknown) => void): Timers => ({
+  after: (delayMs, callback) =>
+    timers.after(delayMs, () => {
+      try {
+        callback();
+      } catch (error) {
+        onError(error);
+      }
+    }),
+});
+
 export class Ingest {
   readonly #context: IngestContext;
   readonly #drivers = new Map<string, Running>();
@@ -116,9 +134,7 @@ export class Ingest {
       if (!(await within(this.#context.runtime.timers, DRIVER_START_MS, driver.start())))
         log.warn({}, `the driver has not started within ${DRIVER_START_MS} ms; the agent goes on without it`);
     } catch (error) {
-      running.state = "down";
-      running.detail = messageOf(error);
-      log.error({}, `the driver cannot run: ${messageOf(error)}`);
+      failed(running, log, error);
     }
   }
 
@@ -129,12 +145,14 @@ export class Ingest {
     };
     return {
       clock,
-      timers,
+      timers: guarded(timers, (error) => failed(running, log, error)),
       random,
       log,
       count,
       state: (state, detail) => {
-        if (state !== running.state) log.info({ state }, detail ?? `the driver is ${state}`);
+        // Why it is down, the driver has said itself, with what it will do about it.
+        if (state !== running.state && state !== "down")
+          log.info({ state }, detail ?? `the driver is ${state}`);
         running.state = state;
         running.detail = detail;
       },

@@ -85,6 +85,7 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["M_USER_DEACTIVATED", "this account is deactivated: ask whoever runs the homeserver"],
   ["M_USER_LOCKED", "this account is locked: ask whoever runs the homeserver"],
   ["M_LIMIT_EXCEEDED", "too many logins for now"],
+  ["M_UNKNOWN_TOKEN", "the access token is not (or no longer) good: get another one"],
 ]);
 
 const explained = (error: unknown, baseUrl: string, credentials: Credentials): unknown => {

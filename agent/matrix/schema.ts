@@ -23,7 +23,7 @@ export const homeserverSchema: ZodType<HomeserverConfig> = z
       .describe("Address of the homeserver, if it is not to be discovered from the server name."),
     server: z
       .string()
-      .min(1)
+      .regex(/^[A-Za-z0-9.:[\]-]+$/, { error: 'expected a server name such as "example.org"' })
       .optional()
       .describe('Server name, such as "example.org": its address is discovered.'),
     user: z.string().min(1).describe('The account: "@drone:example.org" or "drone".'),

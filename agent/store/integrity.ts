@@ -12,7 +12,7 @@ export const checkIntegrity = (path: string, connection: Connection): void => {
   if (answer === "ok") return;
   throw new StoreError(
     "BROKEN",
-    `store ${path}: expected a whole database, its integrity check says: ${String(answer)}`,
+    `store ${path}: expected a whole database, its integrity check says: ${String(answer).replaceAll("\n", "; ")}`,
   );
 };
 
