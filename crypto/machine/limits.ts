@@ -61,3 +61,21 @@ export const SEEN_MESSAGES_MS: number = 7 * DAY_MS;
 
 /** Hashes kept at the same time, the oldest go first: 32 bytes each and a row. */
 export const SEEN_MESSAGES_MAX = 10_000;
+
+/** How long a room key is used where the room says nothing (specification: a week). */
+export const ROTATION_MS_DEFAULT: number = 7 * DAY_MS;
+
+/** The shortest period that a room can ask for (matrix-sdk-crypto: an hour): each rotation is a message to every device. */
+export const ROTATION_MS_MIN: number = HOUR_MS;
+
+/** How many events a room key encrypts where the room says nothing (specification: 100). */
+export const ROTATION_MESSAGES_DEFAULT = 100;
+
+/** The most that a room can ask for (matrix-sdk-crypto): beyond it a stolen key reads too much. */
+export const ROTATION_MESSAGES_MAX = 10_000;
+
+/** Characters of a Megolm ciphertext that are looked at: an event has 64 KiB. */
+export const MEGOLM_BODY_CHARS_MAX = 131_072;
+
+/** Characters of a reason that somebody gives for withholding a key: a line for a person. */
+export const REASON_CHARS_MAX = 200;

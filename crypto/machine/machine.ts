@@ -31,6 +31,10 @@ import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from
 import { receiveToDevice, type ToDeviceResult } from "./olm/receive.ts";
 import { wedgedDevices } from "./olm/unwedge.ts";
 import type { Answer, Request } from "./requests.ts";
+import { decryptRoomEvent, type RoomEventResult } from "./rooms/decrypt.ts";
+import { encryptRoomEvent } from "./rooms/encrypt.ts";
+import { receiveRoomEncryption } from "./rooms/settings.ts";
+import { invalidateRoomKey, type ShareOptions, type ShareProgress, shareRoomKey } from "./rooms/share.ts";
 import type { AccountRow, DeviceRow, MachineStore, RequestRow } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
 
@@ -55,6 +59,15 @@ export interface MachineCalls {
    * @throws MachineError UNKNOWN_DEVICE
    */
   sendToDevice(userId: string, deviceId: string, type: string, content: JsonObject): boolean;
+  /** An `m.room.encryption` state event's content. Whether the room is encrypted: once it was, it is. */
+  receiveRoomEncryption(roomId: string, content: JsonObject): boolean;
+  /** @throws MachineError NOT_ENCRYPTED, OWN_IDENTITY, IDENTITY_CHANGED */
+  shareRoomKey(roomId: string, options: ShareOptions): ShareProgress;
+  /** The room's next event begins a new session. */
+  invalidateRoomKey(roomId: string): void;
+  /** The content of `m.room.encrypted`. @throws MachineError NOT_ENCRYPTED, NOT_SHARED */
+  encryptRoomEvent(roomId: string, type: string, content: JsonObject): JsonObject;
+  decryptRoomEvent(roomId: string, event: unknown): RoomEventResult;
   /** The devices that the server lists for a user now, and what they are worth. */
   devices(userId: string): readonly KnownDevice[];
   identityStatus(userId: string): IdentityStatus;
@@ -102,6 +115,13 @@ export function createMachine(config: MachineConfig): Machine {
         prepareSessions: (userIds) => run((context) => prepareSessions(context, userIds)),
         sendToDevice: (userId, deviceId, type, content) =>
           run((context) => sendToDevice(context, { userId, deviceId, content }, type)),
+        receiveRoomEncryption: (roomId, content) =>
+          run((context) => receiveRoomEncryption(context, roomId, content)),
+        shareRoomKey: (roomId, options) => run((context) => shareRoomKey(context, roomId, options)),
+        invalidateRoomKey: (roomId) => run((context) => invalidateRoomKey(context, roomId)),
+        encryptRoomEvent: (roomId, type, content) =>
+          run((context) => encryptRoomEvent(context, roomId, type, content)),
+        decryptRoomEvent: (roomId, event) => run((context) => decryptRoomEvent(context, roomId, event)),
         devices: (userId) => run((context) => knownDevices(context, userId)),
         identityStatus: (userId) => run((context) => identityStatus(context, userId)),
         masterKey: (userId) => run(({ rows }) => rows.get("identity", "", userId)?.master ?? null),

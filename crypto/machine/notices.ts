@@ -31,4 +31,13 @@ export type Notice =
       readonly userId: string;
       readonly deviceId: string;
       readonly reason: string;
+    }
+  /** Settings of a room that would weaken its encryption; the old ones stay. */
+  | { readonly kind: "encryption-downgrade"; readonly roomId: string }
+  /** A room key that does not hold, or stands against one that is known. */
+  | {
+      readonly kind: "room-key-rejected";
+      readonly roomId: string;
+      readonly sender: string;
+      readonly reason: string;
     };

@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject, member } from "../../shape.ts";
 import type { Context } from "../context.ts";
 import { markDirty } from "../devices/tracking.ts";
 import { type DeviceTrust, deviceTrust } from "../devices/trust.ts";
+import { type RoomKey, receiveRoomKey, receiveWithheld } from "../rooms/receive.ts";
 import { checkOlmPlaintext, type OlmPlaintext } from "./check.ts";
 import { decryptOlm, isRepeated, type OlmCiphertext, readOlmContent, rememberMessage } from "./decrypt.ts";
 import { ENCRYPTED } from "./encrypt.ts";
@@ -11,6 +12,7 @@ import { markWedged } from "./unwedge.ts";
 
 /**
  * - `decrypted`: every claim in it holds. `trust` is null where the sending device is not known.
+ * - `room-key`: a room key that was taken; events of its session can be tried again.
  * - `plain`: came in clear, and is of a type that may.
  * - `undecryptable`: no key for it; a broken session is replaced in time.
  * - `unverified-sender`: it was read, but its sender is not cross-signed and only such are listened to.
@@ -19,6 +21,7 @@ import { markWedged } from "./unwedge.ts";
  */
 export type ToDeviceResult =
   | { readonly kind: "decrypted"; readonly message: OlmPlaintext; readonly trust: DeviceTrust | null }
+  | { readonly kind: "room-key"; readonly key: RoomKey; readonly sender: string }
   | { readonly kind: "plain"; readonly type: string; readonly sender: string; readonly content: JsonObject }
   | { readonly kind: "undecryptable"; readonly sender: string; readonly code: CryptoErrorCode }
   | { readonly kind: "unverified-sender"; readonly type: string; readonly sender: string }
@@ -44,6 +47,7 @@ export function receiveToDevice(context: Context, event: unknown): ToDeviceResul
   }
   if (type === ENCRYPTED) return receiveEncrypted(context, sender, content);
   if (ENCRYPTED_ONLY.test(type)) return { kind: "invalid", reason: `to-device event: ${type} in clear` };
+  if (type === "m.room_key.withheld") receiveWithheld(context, content);
   if (PLAIN_TYPES.test(type) || !type.startsWith("m.")) return { kind: "plain", type, sender, content };
   return { kind: "invalid", reason: "to-device event: of a type that is not taken in clear" };
 }
@@ -83,7 +87,10 @@ function judge(context: Context, message: OlmPlaintext): ToDeviceResult {
   if (context.crossSignedSendersOnly && trust?.crossSigned !== true && !FROM_ANYONE.test(type)) {
     return { kind: "unverified-sender", type, sender };
   }
-  return { kind: "decrypted", message, trust };
+  if (type !== "m.room_key") return { kind: "decrypted", message, trust };
+  const key = receiveRoomKey(context, message);
+  if (key === null) return { kind: "invalid", reason: "m.room_key: it does not hold" };
+  return { kind: "room-key", key, sender };
 }
 
 function reasonOf(error: unknown): string {

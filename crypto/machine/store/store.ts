@@ -3,6 +3,8 @@
 // Rows are immutable values; secrets in them are states of ../../olm and ../../megolm (key handles), which a store on disk seals with ../../pickle/own.ts.
 // A row is found by table, group and item. The machine reads what it needs, collects its changes (work.ts) and hands them back in one
 // `write` at the end of each call, inside the caller's transaction: either all of them are stored, or none.
+import type { InboundState } from "../../megolm/inbound.ts";
+import type { OutboundState } from "../../megolm/outbound.ts";
 import type { AccountState } from "../../olm/account.ts";
 import type { SessionState } from "../../olm/session.ts";
 import type { JsonObject } from "../../shape.ts";
@@ -129,6 +131,57 @@ export interface WedgedRow {
   readonly times: number;
 }
 
+/** A room that was encrypted once. Group: room ID, item "". It is never deleted. */
+export interface RoomRow {
+  readonly algorithm: string;
+  readonly rotationMs: number;
+  readonly rotationMessages: number;
+}
+
+/** The Megolm session that we encrypt with. Group: room ID, item "". */
+export interface OutboundRow {
+  /** Secret. */
+  readonly state: OutboundState;
+  readonly createdAtMs: number;
+  readonly messages: number;
+  readonly sharedHistory: boolean;
+  readonly invalidated: boolean;
+}
+
+/** A device that got a room key, or was told why not. Group: session ID, item: user ID and device ID as a JSON list. */
+export interface ShareRow {
+  readonly curve25519: string;
+  /** From which message on; null: withheld. */
+  readonly index: number | null;
+  readonly code: string | null;
+  /** How often its Olm session had been replaced then. */
+  readonly wedgedTimes: number;
+}
+
+/** A Megolm session that we read with. Group: room ID, item: session ID. */
+export interface InboundRow {
+  /** Secret. */
+  readonly state: InboundState;
+  /** Who sent it, over Olm; null: it came from elsewhere, and says nothing of its owner. */
+  readonly owner: string | null;
+  /** Of the owner's device. */
+  readonly curve25519: string;
+  readonly ed25519: string;
+  readonly sharedHistory: boolean;
+}
+
+/** Why a session was not given to us. Group: room ID, item: session ID. */
+export interface WithheldRow {
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** The event that a message index belongs to. Group: room ID and session ID as a JSON list, item: the index. */
+export interface ReplayRow {
+  readonly eventId: string;
+  readonly originServerTs: number;
+}
+
 /** Counters. Group "", item: the name. */
 export interface CounterRow {
   readonly next: number;
@@ -147,6 +200,12 @@ export interface Rows {
   readonly olm: OlmSessionRow;
   readonly seen: SeenRow;
   readonly wedged: WedgedRow;
+  readonly room: RoomRow;
+  readonly outbound: OutboundRow;
+  readonly share: ShareRow;
+  readonly inbound: InboundRow;
+  readonly withheld: WithheldRow;
+  readonly replay: ReplayRow;
 }
 
 export type TableName = keyof Rows;

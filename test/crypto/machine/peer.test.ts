@@ -132,3 +132,60 @@ describe("Olm messages", () => {
     ]);
   });
 });
+
+const ROOM = "!room:example.org";
+const eventOf = (sender: string, content: unknown, id: string): JsonObject => ({
+  type: "m.room.encrypted",
+  event_id: id,
+  sender,
+  origin_server_ts: 1,
+  room_id: ROOM,
+  content,
+});
+
+describe("room keys and events", () => {
+  it.each([true, false])("from us are read by them; shared history: %s", async (sharedHistory) => {
+    const met = await meet();
+    const { ours, peer: them } = met;
+    ours.in((calls) => calls.receiveRoomEncryption(ROOM, { algorithm: "m.megolm.v1.aes-sha2" }));
+    const share = () =>
+      ours.in((calls) => calls.shareRoomKey(ROOM, { members: [THEM], strategy: "all", sharedHistory }));
+    share();
+    ours.answerAll("keys-claim", () => ({ one_time_keys: { [THEM]: { THEIRS: claimFrom(met.theirs) } } }));
+    share();
+    await them.call("receive", [takeMessage(met)]);
+    const content = ours.in((calls) => calls.encryptRoomEvent(ROOM, "dev.petrel.test", { text: "hello" }));
+    expect(await them.call("decrypt", ROOM, eventOf(met.userId, content, "$1"))).toMatchObject({
+      event: { type: "dev.petrel.test", content: { text: "hello" } },
+    });
+    expect(await them.call("historyShared")).toEqual([sharedHistory]);
+  });
+
+  it("from them are read by us", async () => {
+    const met = await meet();
+    const { ours, peer: them, userId, deviceId } = met;
+    await theyClaim(met);
+    const requests = await them.call<{ type: string; body: { messages: JsonObject } }[]>(
+      "shareRoomKey",
+      ROOM,
+      [userId],
+    );
+    const events = requests.map(({ type, body }) => ({
+      type,
+      sender: THEM,
+      content: (body.messages[userId] as JsonObject)[deviceId],
+    }));
+    expect(ours.in((calls) => calls.receiveToDevice(events))).toMatchObject([
+      { kind: "room-key", sender: THEM },
+    ]);
+    const content = await them.call("encrypt", ROOM, "m.room.message", { body: "hello" });
+    expect(ours.in((calls) => calls.decryptRoomEvent(ROOM, eventOf(THEM, content, "$1")))).toMatchObject({
+      kind: "decrypted",
+      type: "m.room.message",
+      content: { body: "hello" },
+      device: { deviceId: "THEIRS" },
+      shield: "unsigned-device",
+    });
+    expect(ours.store.list("inbound", ROOM)).toMatchObject([{ row: { sharedHistory: true } }]);
+  });
+});
