@@ -80,22 +80,15 @@ const storeFileOf = ({ stateFolder }: Setting): string => join(stateFolder, "pet
 export const hasStore = (setting: Setting): boolean => existsSync(storeFileOf(setting));
 
 const ensureStateFolder = (folder: string): void => {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found !== undefined && !found.isDirectory())
-    throw new CliError(
-      EXIT.store,
-      `state folder ${folder}: expected a folder, found something else; device.state names another place`,
-    );
+  const refuse = (why: string, cause?: unknown): CliError =>
+    new CliError(EXIT.store, `state folder ${folder}: ${why}; device.state names another place`, { cause });
   try {
     ensureFolder(folder);
+    if (statSync(folder).isDirectory()) return;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliError(
-      EXIT.store,
-      `state folder ${folder}: cannot be made (${why}); device.state names another place`,
-      { cause: error },
-    );
+    throw refuse(`cannot be used (${error instanceof Error ? error.message : String(error)})`, error);
   }
+  throw refuse("expected a folder, found something else");
 };
 
 /** Opens this device's store; makes the folder and the key at the first start. */

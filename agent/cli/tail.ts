@@ -7,7 +7,7 @@ import { asList, asObject, field } from "#agent/matrix/json.ts";
 import type { Session } from "#agent/matrix/session.ts";
 import { type JsonValue, MatrixError } from "#agent/matrix/types.ts";
 import type { Outside } from "#agent/outside.ts";
-import { followRoom, roomIdOf } from "#agent/rooms/follow.ts";
+import { followNamed } from "#agent/rooms/follow.ts";
 import { quietRuntime, withSession, withStore } from "./offline.ts";
 import { mustHaveRun, ownRoom } from "./own-room.ts";
 import { printable } from "./printable.ts";
@@ -73,7 +73,7 @@ const tailAlone = async (
   );
   const client = createClient({ http: createHttp({ timers: runtime.timers, signal }), session });
   const follow = { past: options.past, everyMs: EVERY_MS };
-  await followRoom(client, await roomIdOf(client, room), follow, runtime, signal, (event) => {
+  await followNamed(client, room, follow, runtime, signal, (event) => {
     const shown = tailEvent(event);
     if (shown !== null) print(outside, options.json, shown);
   });

@@ -7,7 +7,7 @@ import { CliError, EXIT } from "#agent/exit.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
 import { text } from "#agent/matrix/relations.ts";
 import type { JsonObject, JsonValue, MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
-import { followRoom, roomIdOf } from "#agent/rooms/follow.ts";
+import { followNamed } from "#agent/rooms/follow.ts";
 import { knownRoom, type RoomKind } from "#agent/rooms/rooms.ts";
 import { type ChannelView, statusText } from "#agent/rooms/status-card.ts";
 import type { Runtime } from "#agent/runtime.ts";
@@ -131,11 +131,11 @@ export const tailEvent = (event: RoomEvent): JsonValue | null => {
 const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange): Promise<JsonValue> => {
   const client = clientOf(context);
   const named = asString(field(args, "room"));
-  const roomId = named === null ? roomOf(context, "data") : await roomIdOf(client, named);
+  const room = named ?? roomOf(context, "data");
   const past = asInteger(field(args, "past")) ?? TAIL_PAST_DEFAULT;
-  await followRoom(
+  await followNamed(
     client,
-    roomId,
+    room,
     { past, everyMs: TAIL_EVERY_MS },
     context.runtime,
     exchange.signal,

@@ -1,7 +1,7 @@
 // Follows what comes into a room, beside the agent's own sync and without disturbing it: a second /sync with a position of its own would make the server
 // drop to-device messages that the first has not seen. So it looks at the newest page every so often; that holds on every server.
 import { retried } from "#agent/matrix/retry.ts";
-import type { MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
+import { type MatrixClient, MatrixError, type RoomEvent } from "#agent/matrix/types.ts";
 import { pause, type Runtime } from "#agent/runtime.ts";
 
 export interface FollowOptions {
@@ -70,3 +70,22 @@ export const followRoom = async (
 /** The ID of a room that a person named by ID or alias. */
 export const roomIdOf = async (client: MatrixClient, idOrAlias: string): Promise<string> =>
   idOrAlias.startsWith("#") ? (await client.resolveAlias(idOrAlias)).roomId : idOrAlias;
+
+/** Follows a room that a person named. Rejects with a `MatrixError` that names it and says what would help. */
+export const followNamed = async (
+  client: MatrixClient,
+  idOrAlias: string,
+  options: FollowOptions,
+  runtime: Runtime,
+  signal: AbortSignal,
+  onEvent: (event: RoomEvent) => void,
+): Promise<void> => {
+  try {
+    await followRoom(client, await roomIdOf(client, idOrAlias), options, runtime, signal, onEvent);
+  } catch (error) {
+    if (!(error instanceof MatrixError) || error.kind !== "refused") throw error;
+    const status = error.status === null ? {} : { status: error.status };
+    const text = `cannot follow ${idOrAlias}: ${error.message}; name a room that ${client.userId} is in`;
+    throw new MatrixError("refused", text, { ...status, cause: error });
+  }
+};
