@@ -162,6 +162,10 @@ describe("a server that holds other keys of ours", () => {
     const next = upload(ours);
     expect(idsOf(next).filter((id) => idsOf(refused).includes(id))).toEqual([]);
     expect(idsOf(next)).toHaveLength(50);
+    for (const id of idsOf(next)) {
+      const counter = Buffer.from(id.slice("signed_curve25519:".length), "base64").readBigUInt64BE();
+      expect(counter).toBeGreaterThan(1_000_000n);
+    }
     expect(keysOf(next, "device_keys")).toEqual(keysOf(refused, "device_keys"));
     expect(Object.keys(keysOf(next, "fallback_keys"))).not.toEqual(
       Object.keys(keysOf(refused, "fallback_keys")),

@@ -4,6 +4,7 @@ import { OlmAccount } from "#crypto/olm/account.ts";
 import { OlmSession } from "#crypto/olm/session.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
 import type { JsonObject } from "#crypto/shape.ts";
+import { signJson } from "#crypto/signed-json.ts";
 import { makePair, send } from "./support/server.ts";
 import { makeOurs, type Ours } from "./support/world.ts";
 
@@ -242,6 +243,25 @@ describe("a fallback key", () => {
     bob.nowMs += 1;
     bob.requests("keys-upload");
     expect(account().previousFallbackKey).toBeNull();
+  });
+});
+
+describe("a first message under a fallback key", () => {
+  it("begins one session only, however often it comes (rust-sdk #2098)", () => {
+    const { server, alice, bob } = makePair();
+    const name = JSON.stringify([bob.config.userId, "BOB"]);
+    const { pair } = bob.store.get("account", "", "")!.account.fallbackKey!;
+    const key = Buffer.from(pair.publicKey).toString("base64").replace(/=+$/, "");
+    const { signingKey } = bob.store.get("account", "", "")!.account;
+    const fallback = signJson({ key, fallback: true }, bob.config.userId, "ed25519:BOB", signingKey);
+    server.oneTimeKeys.set(name, new Map([["signed_curve25519:F", fallback]]));
+    const event = send(server, alice, bob, "x", {});
+    expect(receive(bob, event)).toMatchObject({ kind: "decrypted" });
+    for (const { item } of bob.store.list("seen", "")) {
+      bob.store.write([{ table: "seen", group: "", item, row: null }]);
+    }
+    expect(receive(bob, event)).toMatchObject({ kind: "undecryptable", code: "MISSING_KEY" });
+    expect(sessionsOf(bob, alice)).toHaveLength(1);
   });
 });
 

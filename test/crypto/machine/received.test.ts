@@ -138,6 +138,20 @@ describe("a plaintext", () => {
     expect(receive(bob, mallory.event(mallory.honest))).toMatchObject({ kind: "invalid" });
   });
 
+  it("whose device ID is pinned with another Curve25519 key is discarded", () => {
+    const { server, bob } = makePair();
+    const mallory = forger(server, bob);
+    const row = bob.store.get("device", bob.config.userId, "BOB");
+    const pinned = {
+      ...row!,
+      userId: mallory.user,
+      deviceId: "MALLORY",
+      curve25519: mallory.other.curve25519,
+    };
+    bob.store.write([{ table: "device", group: mallory.user, item: "MALLORY", row: pinned }]);
+    expect(receive(bob, mallory.event(mallory.honest))).toMatchObject({ kind: "invalid" });
+  });
+
   it("of a dehydrated device is discarded", () => {
     const { server, bob } = makePair();
     const mallory = forger(server, bob);
