@@ -45,6 +45,12 @@ const takeAnswer = (
   else resolve(field(answer, "result") ?? null);
 };
 
+const agentGone = (): CliError =>
+  new CliError(
+    EXIT.failed,
+    "the agent closed the connection: it stops, or too many programs ask it at once; try again",
+  );
+
 /** Asks the running agent; null when none runs. `onEvent` gets what comes before the result. An aborted signal ends it with the result null. */
 export const askAgent = async (
   path: string,
@@ -59,15 +65,9 @@ export const askAgent = async (
       const take = lineSplitter((line) => takeAnswer(line, onEvent, { resolve, reject }), ANSWER_CHARS_MAX);
       socket.setEncoding("utf8");
       socket.on("data", (chunk: string) => take(chunk));
-      socket.once("error", reject);
-      socket.once("close", () =>
-        reject(
-          new CliError(
-            EXIT.failed,
-            "the agent closed the connection: it stops, or too many programs ask it at once",
-          ),
-        ),
-      );
+      const closed = (): void => reject(agentGone());
+      socket.once("error", closed);
+      socket.once("close", closed);
       if (signal?.aborted) resolve(null);
       signal?.addEventListener("abort", () => resolve(null), { once: true });
       socket.write(`${JSON.stringify(request)}\n`);
