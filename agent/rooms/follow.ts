@@ -5,7 +5,9 @@ import { type MatrixClient, MatrixError, type RoomEvent } from "#agent/matrix/ty
 import { pause, type Runtime } from "#agent/runtime.ts";
 
 export interface FollowOptions {
-  /** Events of the past that are shown first, at most. */
+  /** The type of the events that are followed; a room holds others too. */
+  readonly type: string;
+  /** Such events of the past that are shown first, at most. */
   readonly past: number;
   readonly everyMs: number;
 }
@@ -15,55 +17,58 @@ const PAGE = 50;
 const PAGES_MAX = 20;
 const SEEN_MAX = 5000;
 
-/** What is newer than everything seen, oldest first. */
+/** What is newer than everything seen, oldest first: a page, and further ones until they are enough. */
 const newer = async (
   client: MatrixClient,
   roomId: string,
   seen: ReadonlySet<string>,
-  most: number,
+  enough: (found: readonly RoomEvent[]) => boolean,
 ): Promise<RoomEvent[]> => {
   const found: RoomEvent[] = [];
   let from: string | undefined;
-  for (let page = 0; page < PAGES_MAX && found.length < most; page += 1) {
-    const limit = Math.min(PAGE, most - found.length);
+  for (let page = 0; page < PAGES_MAX; page += 1) {
     const { events, end } = await client.messages(roomId, {
       direction: "b",
-      limit,
+      limit: PAGE,
       ...(from === undefined ? {} : { from }),
     });
     const known = events.findIndex(({ eventId }) => seen.has(eventId));
     found.push(...(known === -1 ? events : events.slice(0, known)));
-    if (known !== -1 || end === null || events.length === 0) break;
+    if (known !== -1 || end === null || events.length === 0 || enough(found)) break;
     from = end;
   }
   return found.reverse();
 };
 
-/** Calls `onEvent` for the last `past` events and then for each new one, in order, until the signal is aborted. */
+/** Remembers what was seen, the newest of it. */
+const note = (seen: Set<string>, events: readonly RoomEvent[]): void => {
+  for (const { eventId } of events) seen.add(eventId);
+  for (const eventId of seen) {
+    if (seen.size <= SEEN_MAX) break;
+    seen.delete(eventId);
+  }
+};
+
+/** Calls `onEvent` for the last `past` events of the type and then for each new one, in order, until the signal is aborted. */
 export const followRoom = async (
   client: MatrixClient,
   roomId: string,
-  options: FollowOptions,
+  { everyMs, past, type }: FollowOptions,
   runtime: Runtime,
   signal: AbortSignal,
   onEvent: (event: RoomEvent) => void,
 ): Promise<void> => {
   const seen = new Set<string>();
-  let first = true;
-  while (!signal.aborted) {
-    // The first look takes one event more than asked for, so that there is one that is known even if none is to be shown.
-    const most = first ? Math.max(1, options.past) : PAGE * PAGES_MAX;
-    const events = await retried(runtime, signal, () => newer(client, roomId, seen, most));
-    for (const event of events) {
-      seen.add(event.eventId);
-      if (!first || options.past > 0) onEvent(event);
-    }
-    for (const eventId of seen) {
-      if (seen.size <= SEEN_MAX) break;
-      seen.delete(eventId);
-    }
-    first = false;
-    await pause(runtime.timers, options.everyMs, signal);
+  const wanted = (events: readonly RoomEvent[]): RoomEvent[] => events.filter((event) => event.type === type);
+  const enough = (found: readonly RoomEvent[]): boolean => wanted(found).length >= past;
+  for (let first = true; !signal.aborted; first = false) {
+    const events = await retried(runtime, signal, () =>
+      newer(client, roomId, seen, first ? enough : () => false),
+    );
+    note(seen, events);
+    const shown = wanted(events);
+    for (const event of first ? shown.slice(Math.max(0, shown.length - past)) : shown) onEvent(event);
+    await pause(runtime.timers, everyMs, signal);
   }
 };
 

@@ -69,7 +69,7 @@ const PLAIN_CHARS_MAX = 7_000;
 
 const cut = (text: string, charsMax: number): string => {
   const line = text.replaceAll(/\p{Cc}+/gu, " ");
-  return line.length <= charsMax ? line : `${line.slice(0, charsMax)}...`.toWellFormed();
+  return (line.length <= charsMax ? line : `${line.slice(0, charsMax)}...`).toWellFormed();
 };
 
 /** Enough for a position to a decimetre, few enough to hide the noise of a float. */

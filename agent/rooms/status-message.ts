@@ -31,7 +31,7 @@ export class StatusMessage {
 
   /** Says it now, and from now on every `everyMs`. */
   async start(): Promise<void> {
-    await this.#say(this.#options.snapshot());
+    await this.#sayNow();
     this.#arm();
   }
 
@@ -50,13 +50,18 @@ export class StatusMessage {
   #arm(): void {
     if (this.#stopped) return;
     this.#cancelTimer = this.#runtime.timers.after(this.#options.everyMs, () => {
-      void this.#say(this.#options.snapshot())
-        .catch((error: unknown) => {
-          if (!this.#stopped)
-            this.#runtime.log.error({ error: String(error) }, "the status message could not be stored");
-        })
-        .finally(() => this.#arm());
+      void this.#sayNow().finally(() => this.#arm());
     });
+  }
+
+  /** Never rejects: the next one tells what this one could not, and a store that failed says so itself. */
+  async #sayNow(): Promise<void> {
+    try {
+      await this.#say(this.#options.snapshot());
+    } catch (error) {
+      if (!this.#stopped)
+        this.#runtime.log.error({ error: String(error) }, "the status message could not be stored");
+    }
   }
 
   async #say(snapshot: Snapshot): Promise<void> {
