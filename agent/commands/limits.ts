@@ -26,3 +26,6 @@ export const REPLY_CHARS_MAX = 8_000;
 
 /** Replies that wait to be sent. A flood of questions while the server limits our rate must not fill the store: what comes then is not run. */
 export const REPLIES_WAITING_MAX = 200;
+
+/** After a store that had too many transactions waiting. */
+export const STORE_RETRY_MS = 1_000;

@@ -3,14 +3,14 @@ import { put, waitingIn } from "#agent/delivery/outbox.ts";
 import { notice, reply, withMentions } from "#agent/matrix/relations.ts";
 import { retried } from "#agent/matrix/retry.ts";
 import type { MatrixClient, SyncBatch, SyncConsumer } from "#agent/matrix/types.ts";
-import type { Runtime } from "#agent/runtime.ts";
-import type { Database, Store } from "#agent/store/store.ts";
+import { pause, type Runtime } from "#agent/runtime.ts";
+import { type Database, type Store, StoreError } from "#agent/store/store.ts";
 import type { ClockState } from "#agent/telemetry/reading.ts";
 import { bindArguments } from "./arguments.ts";
 import { authorise, type Decision } from "./authorise.ts";
 import type { Command, Outcome } from "./command.ts";
 import { type CommandState, type InboxRow, moveTo, oldestIn, prune, receive } from "./inbox.ts";
-import { REFUSALS_PER_MINUTE_MAX, REPLIES_WAITING_MAX, REPLY_CHARS_MAX } from "./limits.ts";
+import { REFUSALS_PER_MINUTE_MAX, REPLIES_WAITING_MAX, REPLY_CHARS_MAX, STORE_RETRY_MS } from "./limits.ts";
 import { type Listening, parseRequest } from "./request.ts";
 
 export interface CommandContext {
@@ -158,7 +158,7 @@ export class CommandService implements SyncConsumer {
   }
 
   async #silently(row: InboxRow): Promise<void> {
-    await this.#context.store.transaction((database) => {
+    await this.#commit((database) => {
       moveTo(database, row.eventId, "refused");
       prune(database);
     });
@@ -196,7 +196,7 @@ export class CommandService implements SyncConsumer {
 
   async #execute(row: InboxRow, command: Command): Promise<void> {
     const { client, runtime, signal, store } = this.#context;
-    await store.transaction((database) => moveTo(database, row.eventId, "running"));
+    await this.#commit((database) => moveTo(database, row.eventId, "running"));
     await store.durable();
     // The receipt tells the operator that the device has seen it; without one the reply tells it too.
     client
@@ -221,7 +221,7 @@ export class CommandService implements SyncConsumer {
   async #finish(row: InboxRow, state: CommandState, outcome: Outcome): Promise<void> {
     const { runtime, store, wake } = this.#context;
     const content = withMentions(reply(notice(bodyOf(outcome)), row.eventId), [row.sender]);
-    await store.transaction((database) => {
+    await this.#commit((database) => {
       moveTo(database, row.eventId, state);
       put(database, store.vault, runtime.random, {
         lane: "reply",
@@ -233,5 +233,19 @@ export class CommandService implements SyncConsumer {
     });
     await store.durable();
     wake();
+  }
+
+  /** A store that is only busy is asked again: what was done must be answered by the process that did it. */
+  async #commit(work: (database: Database) => void): Promise<void> {
+    const { runtime, signal, store } = this.#context;
+    for (;;) {
+      try {
+        await store.transaction(work);
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.code !== "BUSY" || signal.aborted) throw error;
+        await pause(runtime.timers, STORE_RETRY_MS, signal);
+      }
+    }
   }
 }

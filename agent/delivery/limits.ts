@@ -18,3 +18,6 @@ export const DEAD_LETTERS_MAX = 1000;
 
 /** After a store that would not take an event, packing is tried again. */
 export const PACK_RETRY_MS = 5_000;
+
+/** After a store that had too many transactions waiting, sending is. */
+export const STORE_RETRY_MS = 1_000;

@@ -4,9 +4,10 @@
 //                       found: row gone       failed: verdict (wait, set aside, stop)
 import { type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Runtime } from "#agent/runtime.ts";
-import type { Store } from "#agent/store/store.ts";
+import { type Store, StoreError } from "#agent/store/store.ts";
 import { Holds, Streaks } from "./holds.ts";
 import { LANES, type Lane } from "./lanes.ts";
+import { STORE_RETRY_MS } from "./limits.ts";
 import { acknowledge, bury, clearDoubt, head, markAttempt, type OutboxRow } from "./outbox.ts";
 import { beginSearch, findInRoom, type SearchProgress } from "./search.ts";
 import { type Hold, isUnreachable, searchVerdictOf, type Verdict, verdictOf } from "./verdict.ts";
@@ -134,9 +135,17 @@ export class Sender {
       step = "put";
       await this.#send(row);
     } catch (error) {
-      if (!(error instanceof MatrixError)) throw error;
-      await this.#failed(row, step, error);
+      if (error instanceof StoreError && error.code === "BUSY") this.#busyStore();
+      else if (error instanceof MatrixError) await this.#failed(row, step, error);
+      else throw error;
     }
+  }
+
+  /** What was to be written down is found again at the next try: at worst an attempt stays in doubt. */
+  #busyStore(): void {
+    const { clock, log } = this.#runtime;
+    this.#holds.limited(clock.monoMs() + STORE_RETRY_MS);
+    log.warn({}, "the store has too many transactions waiting: sending waits");
   }
 
   async #send(row: OutboxRow): Promise<void> {

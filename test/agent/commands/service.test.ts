@@ -12,7 +12,7 @@ import { put, waitingIn } from "#agent/delivery/outbox.ts";
 import { deliveryMigrations } from "#agent/delivery/tables.ts";
 import type { MatrixClient, SyncBatch, TimelineEvent } from "#agent/matrix/types.ts";
 import { checkContent } from "#agent/matrix/validate.ts";
-import type { Database, Store } from "#agent/store/store.ts";
+import { type Database, type Store, StoreError } from "#agent/store/store.ts";
 import { until } from "#test/drivers/harness.ts";
 import { fastRuntime } from "../delivery/support.ts";
 import { openTestStore, temporaryFolder } from "../store/support.ts";
@@ -84,7 +84,7 @@ const bench = async (run: Command["run"], known?: Store): Promise<Bench> => {
   const service = new CommandService({
     client,
     store,
-    runtime: fastRuntime(1, lines),
+    runtime: fastRuntime(50, lines),
     roomId: "!r",
     listening: { prefix: "!petrel", userId: "@drone:hs", namespace: "dev.petrel", bare: true },
     validForMs: 60_000,
@@ -167,6 +167,26 @@ describe("the service", () => {
     await until(left, "the command to be looked at");
     expect(runs).toBe(0);
     expect(store.read((database) => waitingIn(database, "reply"))).toBe(REPLIES_WAITING_MAX);
+  });
+
+  it("answers what it has run although the store was busy when it was done", async () => {
+    const real = await openStore();
+    let transactions = 0;
+    const busy: Store = {
+      ...real,
+      failed: real.failed,
+      transaction: (work) => {
+        transactions += 1;
+        // Received, running, and then the answer.
+        return transactions === 3
+          ? Promise.reject(new StoreError("BUSY", "too many transactions wait"))
+          : real.transaction(work);
+      },
+    };
+    const { replies, say } = await bench(() => Promise.resolve({ ok: true, text: "done" }), busy);
+    await say(said("$1", "go"));
+    await until(() => replies().length === 1, "a reply");
+    expect(replies()).toEqual(["done"]);
   });
 
   it("that had nothing to do at its start hears of what comes later", async () => {

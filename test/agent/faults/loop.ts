@@ -72,6 +72,8 @@ const lives = async (
     await putAway(life);
     hit ||= life.faulty.hit();
     checkErrors(life, life.faulty.hit(), context);
+    // Whatever was on its way then, the server has forgotten its transaction ID.
+    if (!done) await scene.server.restart();
     // Once more after a good end: nothing comes a second time out of what was left.
     if (done && number > 0) return hit;
     if (done && !hit) return false;
