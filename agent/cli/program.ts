@@ -116,7 +116,7 @@ const addTalking = ({ does, outside, program }: Wiring): void => {
     .description("follow a room's telemetry, decoded (the own data room unless told)")
     .option("--room <id>", "another room, by its ID or alias")
     .addOption(
-      new Option("-n, --past <number>", "events of the past to begin with")
+      new Option("-n, --past <number>", "telemetry events of the past to begin with")
         .default(10)
         .argParser(naturalNumber),
     )

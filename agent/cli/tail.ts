@@ -1,6 +1,6 @@
 // `petrel tail`: follows a room's telemetry, decoded, through the running agent's session, or with the stored session where no agent runs.
 import { askAgent } from "#agent/control/client.ts";
-import { tailEvent } from "#agent/control/verbs.ts";
+import { TELEMETRY, tailEvent } from "#agent/control/verbs.ts";
 import { createClient } from "#agent/matrix/client.ts";
 import { createHttp } from "#agent/matrix/http.ts";
 import { asList, asObject, field } from "#agent/matrix/json.ts";
@@ -72,7 +72,7 @@ const tailAlone = async (
     lentSession(outside, setting),
   );
   const client = createClient({ http: createHttp({ timers: runtime.timers, signal }), session });
-  const follow = { past: options.past, everyMs: EVERY_MS };
+  const follow = { type: TELEMETRY, past: options.past, everyMs: EVERY_MS };
   await followNamed(client, room, follow, runtime, signal, (event) => {
     const shown = tailEvent(event);
     if (shown !== null) print(outside, options.json, shown);

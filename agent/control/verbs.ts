@@ -25,6 +25,9 @@ export interface VerbContext {
   readonly runtime: Runtime;
 }
 
+/** What `petrel tail` follows. */
+export const TELEMETRY: string = `${NAMESPACE}.telemetry`;
+
 const TAIL_EVERY_MS = 1000;
 const TAIL_PAST_DEFAULT = 10;
 
@@ -118,7 +121,7 @@ const send = async (context: VerbContext, args: JsonObject): Promise<JsonValue> 
 
 /** What `tail` shows of an event: itself, and its readings as lines; null if it is no telemetry. */
 export const tailEvent = (event: RoomEvent): JsonValue | null => {
-  if (event.type !== `${NAMESPACE}.telemetry`) return null;
+  if (event.type !== TELEMETRY) return null;
   const { content, eventId, originServerTs, sender } = event;
   try {
     return { eventId, sender, originServerTs, content, lines: telemetryLines(parseTelemetry(content)) };
@@ -136,7 +139,7 @@ const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange):
   await followNamed(
     client,
     room,
-    { past, everyMs: TAIL_EVERY_MS },
+    { type: TELEMETRY, past, everyMs: TAIL_EVERY_MS },
     context.runtime,
     exchange.signal,
     (event) => {

@@ -1,5 +1,5 @@
 // The verbs beside a running agent, through its control socket, and without one: run, status, check, login, send, tail.
-import { statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeSite, PASSWORD, type Petrel, type Site } from "./petrel.ts";
@@ -100,6 +100,19 @@ describe("beside a running agent", () => {
       expect(JSON.parse(line)).toMatchObject({ sender: "@drone:example.org", content: { v: 1 } });
   });
 
+  it("tail -n counts telemetry alone: what else is in the room hides none", async () => {
+    const { site } = await running();
+    for (const n of ["1", "2"]) await site.petrel(["send", "--room", "data", n]);
+    await site.server.waitUntil(() => bodies(site).includes("m.room.message 2"));
+    const follower = site.start(["tail", "-n", "1", "--json"]);
+    await follower.says(/"content"/);
+    const none = site.start(["tail", "-n", "0", "--json"]);
+    await none.says(/"content"/);
+    const seqOf = (line: string): number =>
+      (JSON.parse(line.split("\n")[0] ?? "") as { content: { seq: number } }).content.seq; // telemetry has one
+    expect(seqOf(none.stdout())).toBeGreaterThan(seqOf(follower.stdout()));
+  });
+
   it("tail names a room that cannot be followed, and says when the agent stops", async () => {
     const { site, agent } = await running();
     const unknown = await site.petrel(["tail", "--room", "#nope:example.org"]);
@@ -123,6 +136,34 @@ describe("beside a running agent", () => {
     expect(ended.stderr).toContain(`Petrel stops (${signal})`);
     expect(ended.stderr.trim().split("\n").at(-1)).toContain("Petrel has stopped");
     expect(bodies(site)).toContain("drone-1: offline");
+  });
+});
+
+describe("under systemd", () => {
+  it("takes folders and credentials from where the unit puts them", async () => {
+    const site = await makeSite();
+    const unit = (name: string): string => join(site.folder, name);
+    for (const name of ["credentials", "state", "cache"]) mkdirSync(unit(name), { mode: 0o700 });
+    writeFileSync(unit("credentials/password"), PASSWORD, { mode: 0o400 });
+    writeFileSync(unit("credentials/store-key"), `${"5a".repeat(32)}\n`, { mode: 0o400 });
+    const text = readFileSync(site.configFile, "utf8");
+    writeFileSync(
+      site.configFile,
+      text
+        .replace(/state: [^ }]+/, "store_key: { credential: store-key }")
+        .replace(/password: \{[^}]*\}/, "password: { credential: password }"),
+    );
+    const env = {
+      CREDENTIALS_DIRECTORY: unit("credentials"),
+      STATE_DIRECTORY: unit("state"),
+      CACHE_DIRECTORY: unit("cache"),
+    };
+    const agent = site.start(["run"], { env });
+    await agent.says(/the homeserver is reachable/);
+    agent.signal("SIGTERM");
+    expect((await agent.ended).code).toBe(0);
+    expect(readdirSync(unit("state"))).toContain("petrel.db");
+    expect(readdirSync(unit("state"))).not.toContain("store.key");
   });
 });
 
