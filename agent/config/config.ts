@@ -140,6 +140,12 @@ const commandProblems = (document: ConfigDocument, sections: Sections): Problem[
     };
   });
 
+/** `drivers:` with every line below it commented out is a section that is not there. */
+const withoutEmptySections = (value: unknown): unknown =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).filter(([, section]) => section !== null))
+    : value;
+
 /** Parses and validates the text of a configuration file. Rejects with `ConfigError`, which holds every problem found. */
 export const parseConfig = async (
   file: string,
@@ -147,7 +153,7 @@ export const parseConfig = async (
   kinds: Readonly<Record<string, KindLoader>>,
 ): Promise<Config> => {
   const document = parseConfigDocument(file, text);
-  const parsed = configSchema.safeParse(document.value ?? {});
+  const parsed = configSchema.safeParse(withoutEmptySections(document.value ?? {}));
   if (!parsed.success) throw new ConfigError(problemsOf(document, configSchema, parsed.error.issues));
   const { drivers, problems } = await loadDrivers(document, parsed.data.drivers, kinds);
   const all = [...problems, ...commandProblems(document, parsed.data)];

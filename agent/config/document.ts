@@ -1,5 +1,5 @@
 // A YAML 1.2 file with the place of each of its nodes, so that every complaint can name line and column.
-import { isAlias, isMap, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { type Document, isAlias, isMap, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 
 export type Path = readonly (string | number)[];
 
@@ -42,6 +42,9 @@ export class ConfigError extends Error {
 }
 
 export const dotted = (path: Path): string => path.map(String).join(".");
+
+/** A configuration repeats itself a few times; a "billion laughs" file does so without end. */
+const ALIASES_MAX = 100;
 
 const START: Place = { line: 1, column: 1 };
 
@@ -86,6 +89,25 @@ const follow = (root: unknown, path: Path): Step[] => {
   return steps;
 };
 
+/** The parser's own words, without the place and without advice for programmers. */
+const syntaxFault = (message: string): string => {
+  const [first = ""] = message.split("\n");
+  return first.replace(/ at line \d+.*$/, "").replace(/; please use YAML\..*$/, "");
+};
+
+/** The value; an alias without an anchor, or one that unfolds into millions of nodes, is found only here. */
+const contentOf = (file: string, document: Document.Parsed): unknown => {
+  try {
+    return document.toJS({ maxAliasCount: ALIASES_MAX });
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const found = error.message;
+    throw new ConfigError([
+      { file, place: START, path: "", expected: "aliases that can be followed", found },
+    ]);
+  }
+};
+
 /** Parses the text of a file. Throws `ConfigError` with the place of each syntax error. */
 export const parseConfigDocument = (file: string, text: string): ConfigDocument => {
   const counter = new LineCounter();
@@ -96,7 +118,7 @@ export const parseConfigDocument = (file: string, text: string): ConfigDocument 
       place: placeAt(counter, error.pos[0]),
       path: "",
       expected: "YAML 1.2",
-      found: error.message.split("\n")[0]?.replace(/ at line \d+.*$/, "") ?? "something else",
+      found: syntaxFault(error.message),
     }));
     throw new ConfigError(problems);
   }
@@ -107,7 +129,7 @@ export const parseConfigDocument = (file: string, text: string): ConfigDocument 
   };
   return {
     file,
-    value: document.toJS({ maxAliasCount: 100 }) as unknown,
+    value: contentOf(file, document),
     placeOf: (path) => lastPlace(path, "value"),
     keyPlaceOf: (path) => lastPlace(path, "key"),
   };

@@ -72,10 +72,14 @@ const expectedOf = (issue: Issue): string => {
       return `${issue.origin === "string" || issue.origin === "array" ? "a length of " : ""}at least ${String(issue.minimum)}`;
     case "too_big":
       return `${issue.origin === "string" || issue.origin === "array" ? "a length of " : ""}at most ${String(issue.maximum)}`;
+    case "invalid_format":
+      return isCustom(issue) ? afterExpected(issue.message) : `text like ${issue.pattern ?? issue.format}`;
     default:
-      return issue.message.replace(/^(Invalid input: )?expected /i, "");
+      return afterExpected(issue.message);
   }
 };
+
+const afterExpected = (message: string): string => message.replace(/^(Invalid input: )?expected /i, "");
 
 const isCustom = (issue: Issue): boolean =>
   issue.message.toLowerCase().startsWith("expected") && issue.code !== "invalid_value";
@@ -139,9 +143,7 @@ export const problemsOf = (
       file: document.file,
       place: document.placeOf(path),
       path: dotted(path),
-      expected: isCustom(issue)
-        ? issue.message.replace(/^(Invalid input: )?expected /i, "")
-        : expectedOf(issue),
+      expected: isCustom(issue) ? afterExpected(issue.message) : expectedOf(issue),
       found: foundAt(document, path),
     };
   });
