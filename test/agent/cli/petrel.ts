@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { onTestFinished } from "vitest";
+import { afterAll } from "vitest";
 import type { Homeserver, TestUser } from "#test/homeserver/api.ts";
 import { startHomeserver } from "#test/homeserver/homeserver.ts";
 
@@ -40,6 +40,15 @@ export interface Start {
   /** On a terminal of its own, made by this `script` of util-linux; what it writes comes as standard output. */
   readonly terminal?: string;
 }
+
+// Undone when the file's tests are over, the last first: tests that run side by side cannot use onTestFinished.
+const endings: (() => unknown)[] = [];
+
+const atEnd = (ending: () => unknown): void => void endings.push(ending);
+
+afterAll(async () => {
+  for (const ending of endings.splice(0).reverse()) await ending();
+});
 
 // One for all tests of a file: compiled code is kept in it.
 const home = mkdtempSync(join(tmpdir(), "petrel-home-"));
@@ -78,7 +87,7 @@ const commandOf = (
     ? [program, args]
     : [terminal, ["-qefc", `exec ${[program, ...args].map(quoted).join(" ")}`, "/dev/null"]];
 
-/** Starts `petrel` with these arguments; ended by force when the test is over. */
+/** Starts `petrel` with these arguments; ended by force when the tests are over. */
 export const startPetrel = (args: readonly string[], start: Start = {}): Petrel => {
   const [program, all] = commandOf([process.execPath, join(ROOT, "agent/main.ts"), ...args], start.terminal);
   const child = spawn(program, all, {
@@ -94,7 +103,7 @@ export const startPetrel = (args: readonly string[], start: Start = {}): Petrel 
   const ended = new Promise<Ran>((resolve) => {
     child.once("close", (code) => resolve({ code, stdout: stdout(), stderr: stderr() }));
   });
-  onTestFinished(async () => {
+  atEnd(async () => {
     child.kill("SIGKILL");
     await ended;
   });
@@ -110,13 +119,19 @@ export const startPetrel = (args: readonly string[], start: Start = {}): Petrel 
   };
 };
 
+/** On a busy machine anything may take over a second, and say so. */
+const withoutProgress = (ran: Ran): Ran => ({
+  ...ran,
+  stderr: ran.stderr.replaceAll(/^(?:asking|logging in at) \S+ \.\.\.\n/gm, ""),
+});
+
 /** Runs `petrel` to its end. */
 export const petrel = (args: readonly string[], start: Start = {}): Promise<Ran> =>
   startPetrel(args, start).ended;
 
 export const temporaryFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "petrel-cli-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 };
 
@@ -129,6 +144,7 @@ export interface Site {
   readonly configFile: string;
   /** Writes petrel.yaml anew; a password file lies beside it. */
   configure(options?: SiteOptions): void;
+  /** Its progress is left out of standard error. */
   petrel(args: readonly string[], start?: Start): Promise<Ran>;
   start(args: readonly string[], start?: Start): Petrel;
   /** All values of telemetry in a room, as text. */
@@ -161,7 +177,7 @@ ${options.more ?? ""}`;
 /** A loopback homeserver with a device and an operator, and a configuration for the device. */
 export const makeSite = async (options: SiteOptions = {}): Promise<Site> => {
   const server = await startHomeserver({ serverName: "example.org" });
-  onTestFinished(() => server.stop());
+  atEnd(() => server.stop());
   const device = await server.addUser("drone", { password: PASSWORD });
   const operator = await server.addUser("alice");
   const folder = temporaryFolder();
@@ -179,7 +195,7 @@ export const makeSite = async (options: SiteOptions = {}): Promise<Site> => {
     state: options.state ?? join(folder, "state"),
     configFile,
     configure,
-    petrel: (args, start) => petrel(["--config", configFile, ...args], start),
+    petrel: async (args, start) => withoutProgress(await petrel(["--config", configFile, ...args], start)),
     start: (args, start) => startPetrel(["--config", configFile, ...args], start),
     telemetry: () =>
       [...server.world.rooms.keys()]

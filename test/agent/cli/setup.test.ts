@@ -2,6 +2,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { renderConfig, SOURCE_NAMES } from "#agent/cli/first-config.ts";
+import { parseConfig } from "#agent/config/config.ts";
+import { driverKinds } from "#agent/ingest/registry.ts";
 import { makeSite, PASSWORD, petrel, startPetrel, temporaryFolder } from "./petrel.ts";
 
 const ANSWERS = ["--device", "d", "--homeserver", "example.org", "--user", "d", "--operator", ""];
@@ -31,16 +34,25 @@ describe("the command line", () => {
 });
 
 describe("init", () => {
-  it.each(["simulator", "serial", "mqtt", "none"])(
-    "writes a configuration for %s that check accepts",
-    async (source) => {
-      const file = join(temporaryFolder(), "new", "folder", "petrel.yaml");
-      const wrote = await petrel(["-c", file, "init", ...ANSWERS, "--source", source]);
-      expect(wrote).toMatchObject({ code: 0, stderr: "" });
-      expect(wrote.stdout).toContain(`next: petrel --config ${file} login, then petrel --config ${file} run`);
-      expect(await petrel(["-c", file, "check"])).toMatchObject({ code: 0, stderr: "" });
-    },
-  );
+  it.each(SOURCE_NAMES)("has a configuration for %s that is right as it is", async (source) => {
+    const answers = {
+      device: "d.1",
+      homeserver: "example.org",
+      user: "@d:example.org",
+      operator: "",
+      source,
+    };
+    const config = await parseConfig("p.yaml", renderConfig(answers), driverKinds);
+    expect(config.drivers.size).toBe(source === "none" ? 0 : 1);
+  });
+
+  it("writes a configuration that check accepts, into folders that it makes, and says how to go on", async () => {
+    const file = join(temporaryFolder(), "new", "folder", "petrel.yaml");
+    const wrote = await petrel(["-c", file, "init", ...ANSWERS, "--source", "mqtt"]);
+    expect(wrote).toMatchObject({ code: 0, stderr: "" });
+    expect(wrote.stdout).toContain(`next: petrel --config ${file} login, then petrel --config ${file} run`);
+    expect(await petrel(["-c", file, "check"])).toMatchObject({ code: 0, stderr: "" });
+  });
 
   it("takes its answers from a pipe, line by line", async () => {
     const file = join(temporaryFolder(), "petrel.yaml");
@@ -186,7 +198,7 @@ describe("login", () => {
   it("says what it waits for when a server is slow", async () => {
     const site = await makeSite({ loggedOut: true });
     site.server.fault({ kind: "slow", delayMs: 1500, times: 1 });
-    const ran = await site.petrel(["login"], { input: PASSWORD });
+    const ran = await site.start(["login"], { input: PASSWORD }).ended;
     expect(ran.code).toBe(0);
     expect(ran.stderr).toBe(`logging in at ${site.server.url} ...\n`);
   });
