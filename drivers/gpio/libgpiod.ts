@@ -4,7 +4,8 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type DriverContext, DriverError, type Timers } from "../driver.ts";
 import type { Backend, BackendEvents } from "./backend.ts";
-import { gpiogetArguments, gpiomonArguments, gpiosetArguments, type WatchSettings } from "./dialect.ts";
+import { gpiogetArguments, gpiomonArguments, gpiosetArguments } from "./dialect.ts";
+import { groupInputs, type WatchedInput } from "./groups.ts";
 import { releaseLeft } from "./guards.ts";
 import { type Input, usableStamp, watchedEdges } from "./input.ts";
 import { CHECK_EVERY_MS, STAMP_DRIFT_MAX_MS } from "./limits.ts";
@@ -31,12 +32,6 @@ export interface LibgpiodParts {
   readonly events: BackendEvents;
 }
 
-interface WatchedInput {
-  readonly input: Input;
-  readonly place: Place;
-  readonly settings: WatchSettings;
-}
-
 interface DrivenOutput {
   readonly output: OutputOptions;
   readonly place: Place;
@@ -60,14 +55,12 @@ export const detectDialect = async (program: string, timers: Timers): Promise<Di
 const infoOf = (lines: readonly LineInfo[], place: Place): LineInfo | undefined =>
   lines.find(({ chip, offset }) => chip === place.chip && offset === place.offset);
 
-/** Lines that can share one gpiomon. */
-const groupInputs = (inputs: readonly WatchedInput[]): WatchedInput[][] => {
-  const groups = new Map<string, WatchedInput[]>();
-  for (const watched of inputs) {
-    const key = JSON.stringify([watched.place.chip, watched.settings]);
-    groups.set(key, [...(groups.get(key) ?? []), watched]);
-  }
-  return [...groups.values()];
+const once = (work: () => void): (() => void) => {
+  let done = false;
+  return () => {
+    if (!done) work();
+    done = true;
+  };
 };
 
 export class Libgpiod implements Backend {
@@ -232,8 +225,10 @@ export class Libgpiod implements Backend {
     const levels = parseLevels(
       await this.#ask("gpioget", gpiogetArguments(dialect, settings, place.chip, offsets)),
     );
-    for (const [index, { input }] of group.entries())
-      events.begin(input, levels?.[index] ?? 0, context.clock.monoMs());
+    const readAtMs = context.clock.monoMs();
+    const begin = once(() => {
+      for (const [index, { input }] of group.entries()) events.begin(input, levels?.[index] ?? 0, readAtMs);
+    });
     const monitor = await startMonitor(
       {
         dialect,
@@ -250,6 +245,7 @@ export class Libgpiod implements Backend {
       },
       {
         edges: (edges) => {
+          begin();
           const now = context.clock.monoMs();
           for (const edge of edges) {
             const input = byOffset.get(edge.offset);
@@ -262,6 +258,8 @@ export class Libgpiod implements Backend {
       },
     );
     this.#monitors.push(monitor);
+    // Only now that the lines are watched (or at the first edge): whoever has seen a first level can count on the next edge.
+    begin();
   }
 
   async #isSound({ line, chip, place }: DrivenOutput): Promise<boolean> {
