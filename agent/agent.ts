@@ -9,6 +9,7 @@ import { commandsMigrations } from "./commands/tables.ts";
 import type { Config } from "./config/config.ts";
 import { readSecret, revealSecrets, type SecretSource } from "./config/secrets.ts";
 import { deliveryMigrations } from "./delivery/tables.ts";
+import { encryptionMigrations } from "./encryption/tables.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import { journalMigrations } from "./journal/tables.ts";
@@ -29,6 +30,7 @@ export const MIGRATIONS: readonly Migrations[] = [
   journalMigrations,
   deliveryMigrations,
   commandsMigrations,
+  encryptionMigrations,
 ];
 
 export interface AgentContext {

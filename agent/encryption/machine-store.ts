@@ -1,0 +1,52 @@
+// The machine's store in SQLite, for one transaction of the agent's store: what the machine writes is committed with what the caller writes, or not at all.
+import type { Database, Row, Vault } from "#agent/store/store.ts";
+import type { Change, Entry, MachineStore, Rows, TableName } from "#crypto/machine/store/store.ts";
+import type { CryptoProvider } from "#crypto/provider.ts";
+import { decodeRow, encodeRow, fromKey, toKey } from "./rows.ts";
+
+const GET = "SELECT value FROM machine_row WHERE kind = ? AND grp = ? AND item = ?";
+const LIST = "SELECT item, value FROM machine_row WHERE kind = ? AND grp = ?";
+const PUT = "INSERT OR REPLACE INTO machine_row (kind, grp, item, value) VALUES (?, ?, ?, ?)";
+const DELETE = "DELETE FROM machine_row WHERE kind = ? AND grp = ? AND item = ?";
+
+const bytesOf = (row: Row): Uint8Array => {
+  const value = row["value"];
+  if (!(value instanceof Uint8Array)) throw new Error("encryption store: a row holds no value");
+  return value;
+};
+
+/** Valid as long as `database` is. Reads only where `database` is one of `store.read`. */
+export const createMachineStore = (
+  database: Database,
+  vault: Vault,
+  provider: CryptoProvider,
+): MachineStore => {
+  const open = <T extends TableName>(table: T, group: string, item: string, row: Row): Rows[T] =>
+    // What lies under a table's name was written as that table's row, and is authenticated where it matters.
+    decodeRow(provider, vault, { table, group, item }, bytesOf(row)) as Rows[T];
+  const writing = ({ table, group, item, row }: Change): (() => void) => {
+    const key = [table, toKey(group), toKey(item)];
+    if (row === null) return () => void database.prepare(DELETE).run(...key);
+    const value = encodeRow(vault, { table, group, item }, row);
+    return () => void database.prepare(PUT).run(...key, value);
+  };
+  return {
+    get: (table, group, item) => {
+      const row = database.prepare(GET).get(table, toKey(group), toKey(item));
+      return row === null ? null : open(table, group, item, row);
+    },
+    list: <T extends TableName>(table: T, group: string): readonly Entry<T>[] =>
+      database
+        .prepare(LIST)
+        .all(table, toKey(group))
+        .map((row) => {
+          const item = fromKey(String(row["item"]));
+          return { item, row: open(table, group, item, row) };
+        })
+        .sort((a, b) => (a.item < b.item ? -1 : 1)),
+    write: (changes) => {
+      // All of them are made ready before any is written: one that cannot be written throws here.
+      for (const write of changes.map(writing)) write();
+    },
+  };
+};
