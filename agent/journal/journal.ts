@@ -10,6 +10,7 @@ import {
   type Ledger,
   loadLedger,
   roughBytes,
+  type Witness,
   writeDeliveries,
 } from "./ledger.ts";
 import { PENDING_BYTES_MAX, PENDING_READINGS_MAX } from "./limits.ts";
@@ -95,19 +96,21 @@ const groupCommit = (commit: (batch: readonly Delivery[]) => Promise<readonly Em
   };
 };
 
-/** Opens the journal for this boot. `newStreamName` is random and used if this store has not seen the boot yet. */
+/** Opens the journal for this boot. `newStreamName` is random and used if this store has not seen the boot yet; `witness` is told of each transaction. */
 export const openJournal = async (
   store: Store,
   boot: Boot,
   newStreamName: string,
   policy: JournalPolicy,
+  witness?: Witness,
 ): Promise<Journal> => {
   const ledger = await store.transaction((database) => loadLedger(database, boot, newStreamName));
   const listeners: (() => void)[] = [];
 
   const group = groupCommit(async (deliveries) => {
     const { results, changes } = await store.transaction((database) => {
-      const { draft, results } = writeDeliveries(database, store.vault, ledger, policy, deliveries);
+      const { draft, results, written } = writeDeliveries(database, store.vault, ledger, policy, deliveries);
+      if (written.deliveries.length > 0) witness?.(database, written);
       const changes = {
         nextSeq: draft.nextSeq,
         readings: draft.readings - ledger.readings,

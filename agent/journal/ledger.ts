@@ -21,6 +21,17 @@ export interface Delivery {
   readonly receipt?: Receipt | undefined;
 }
 
+/** What one transaction of the journal writes, told within it. */
+export interface Written {
+  readonly stream: string;
+  /** Number of the first reading; the others follow one by one, in the order of the deliveries. */
+  readonly firstSeq: number;
+  readonly deliveries: readonly Delivery[];
+}
+
+/** Writes, in the same transaction, what must be true together with the readings (an alarm that one of them raises). A throw rolls them back. */
+export type Witness = (database: Database, written: Written) => void;
+
 /** The journal's numbers, kept in memory beside the tables that they are derived from. */
 export interface Ledger {
   readonly stream: Stream;
@@ -141,7 +152,7 @@ export const writeDeliveries = (
   ledger: Ledger,
   policy: JournalPolicy,
   deliveries: readonly Delivery[],
-): { readonly draft: Ledger; readonly results: readonly EmitResult[] } => {
+): { readonly draft: Ledger; readonly results: readonly EmitResult[]; readonly written: Written } => {
   const draft = { ...ledger };
   const fresh: Delivery[] = [];
   const results = deliveries.map((delivery): EmitResult => {
@@ -156,5 +167,6 @@ export const writeDeliveries = (
     while (draft.bytes + needed > policy.bytesMax && dropOldest(database, draft));
   }
   for (const { clock, readings } of runsOf(fresh)) writeChunk(database, vault, draft, clock, readings);
-  return { draft, results };
+  const written = { stream: ledger.stream.name, firstSeq: ledger.nextSeq, deliveries: fresh };
+  return { draft, results, written };
 };
