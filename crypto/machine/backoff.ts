@@ -2,7 +2,8 @@
 import type { Context } from "./context.ts";
 import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from "./limits.ts";
 
-export type BackoffKind = "query-server" | "claim-server" | "claim-device";
+/** `query-user` and `claim-refused`: they were in a request that was refused for good. */
+export type BackoffKind = "query-server" | "query-user" | "claim-server" | "claim-device" | "claim-refused";
 
 export function isBackedOff({ rows, nowMs }: Context, kind: BackoffKind, name: string): boolean {
   const row = rows.get("backoff", kind, name);

@@ -29,8 +29,14 @@ export const FALLBACK_KEY_GRACE_MS: number = HOUR_MS;
 /** Digits of a request's number in its ID: IDs sort as they were made, beyond any number of requests that a device makes. */
 export const REQUEST_NUMBER_DIGITS = 12;
 
-/** Users in one /keys/query (matrix-sdk-crypto: 250): an answer of a thousand devices is still taken within a slice. */
-export const QUERY_USERS_MAX = 250;
+/**
+ * Users in one /keys/query and devices in one /keys/claim (matrix-sdk-crypto: 250; hydrogen-web#330: over 500 time out on servers and are lost
+ * as a whole), where none of them, one time, more often was in a request that was refused for good: one that cannot be asked for is soon alone.
+ */
+export const REFUSED_BATCH_SIZES: readonly number[] = [250, 16, 1];
+
+/** Users that a notice names: a line for a person. */
+export const USERS_NAMED_MAX = 5;
 
 /** Devices kept of one user. People have a few, bots a few hundred; each costs a row and a signature check, and the server chooses the number. */
 export const DEVICES_PER_USER_MAX = 1_000;
@@ -40,9 +46,6 @@ export const BACKOFF_FIRST_MS: number = 15 * SECOND_MS;
 
 /** The longest such wait: a server that comes back is noticed within it. */
 export const BACKOFF_MAX_MS: number = 15 * MINUTE_MS;
-
-/** Devices in one /keys/claim. More time out on servers and are lost as a whole (hydrogen-web#330: over 500). */
-export const CLAIM_DEVICES_MAX = 250;
 
 /** Olm sessions kept per device, the least recently used go. A peer may answer on any of its last ones; matrix-sdk-crypto keeps about as many. */
 export const OLM_SESSIONS_PER_DEVICE_MAX = 5;

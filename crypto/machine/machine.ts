@@ -6,16 +6,11 @@ import type { JsonObject } from "../shape.ts";
 import { type KeyCounts, receiveKeyCounts } from "./account/counts.ts";
 import { ownKeys } from "./account/device-keys.ts";
 import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
-import { answerUpload, prepareUpload } from "./account/upload.ts";
+import { prepareUpload } from "./account/upload.ts";
+import { takeAnswer } from "./answers.ts";
 import { type Context, type MachineConfig, ownAccount } from "./context.ts";
-import { answerQuery, prepareQueries } from "./devices/query.ts";
-import {
-  answerChanges,
-  type DeviceLists,
-  deviceListGap,
-  receiveDeviceLists,
-  trackUsers,
-} from "./devices/tracking.ts";
+import { prepareQueries } from "./devices/query.ts";
+import { type DeviceLists, deviceListGap, receiveDeviceLists, trackUsers } from "./devices/tracking.ts";
 import {
   acknowledgeIdentity,
   confirmOwnIdentity,
@@ -26,7 +21,7 @@ import {
 } from "./devices/trust.ts";
 import { MachineError } from "./errors.ts";
 import type { Notice } from "./notices.ts";
-import { answerClaim, claimFor } from "./olm/claim.ts";
+import { claimFor } from "./olm/claim.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from "./olm/encrypt.ts";
 import { receiveToDevice, type ToDeviceResult } from "./olm/receive.ts";
 import { wedgedDevices } from "./olm/unwedge.ts";
@@ -35,7 +30,7 @@ import { decryptRoomEvent, type RoomEventResult } from "./rooms/decrypt.ts";
 import { encryptRoomEvent } from "./rooms/encrypt.ts";
 import { receiveRoomEncryption } from "./rooms/settings.ts";
 import { invalidateRoomKey, type ShareOptions, type ShareProgress, shareRoomKey } from "./rooms/share.ts";
-import type { AccountRow, DeviceRow, MachineStore, RequestRow } from "./store/store.ts";
+import type { AccountRow, DeviceRow, MachineStore } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
@@ -210,34 +205,4 @@ function outgoingRequests(context: Context): readonly Request[] {
   prepareQueries(context);
   claimFor(context, wedgedDevices(context));
   return context.rows.list("request", "").map(({ row }) => row.request);
-}
-
-function takeAnswer(context: Context, requestId: string, answer: Answer): void {
-  const row = context.rows.get("request", "", requestId);
-  if (row === null) {
-    throw new MachineError(
-      "UNKNOWN_REQUEST",
-      `encryption machine: no request ${requestId} is under way; answer each request of outgoingRequests once`,
-    );
-  }
-  if (answer.ok) context.rows.delete("request", "", requestId);
-  dispatchAnswer(context, row, answer);
-}
-
-function dispatchAnswer(context: Context, row: RequestRow, answer: Answer): void {
-  switch (row.request.kind) {
-    case "keys-upload":
-      answerUpload(context, row, answer);
-      return;
-    case "keys-query":
-      if (answer.ok) answerQuery(context, row, answer.body);
-      return;
-    case "keys-changes":
-      answerChanges(context, row.request, answer);
-      return;
-    case "keys-claim":
-      if (answer.ok) answerClaim(context, row, answer.body);
-      return;
-    case "to-device":
-  }
 }

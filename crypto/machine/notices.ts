@@ -1,4 +1,5 @@
 // What a person or a log should hear of, as data. None of it stops the machine, and none of it holds a secret.
+import type { RequestKind } from "./requests.ts";
 
 export type Notice =
   /** The server holds other keys under IDs that we gave out: the store was copied or put back. Operators must know. */
@@ -7,6 +8,24 @@ export type Notice =
   | { readonly kind: "one-time-keys-unknown"; readonly onServer: number; readonly held: number }
   /** Uploads are refused again and again; the next try is at `retryAtMs`. */
   | { readonly kind: "keys-upload-refused"; readonly error: string; readonly retryAtMs: number }
+  /** The server refused a request about these users (the first few of them) for good; they are asked for again later, in smaller groups. */
+  | {
+      readonly kind: "request-refused";
+      readonly request: RequestKind;
+      readonly status: number;
+      readonly code: string;
+      readonly users: readonly string[];
+      readonly usersCount: number;
+    }
+  /** The server refuses this one to-device message for good: the device never gets it. */
+  | {
+      readonly kind: "message-dropped";
+      readonly type: string;
+      readonly userId: string;
+      readonly deviceId: string;
+      readonly status: number;
+      readonly code: string;
+    }
   /** An answer of the server could not be read at all; it counts as none. */
   | { readonly kind: "answer-unreadable"; readonly request: string }
   /** Keys that a server gave for a device do not hold; what was known of the device stays. */

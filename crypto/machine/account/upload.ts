@@ -9,6 +9,7 @@ import { type AccountState, OlmAccount } from "../../olm/account.ts";
 import { isJsonObject, type JsonObject, member } from "../../shape.ts";
 import { addRequest, type Context, ownAccount, requestsUnderWay, updateAccount } from "../context.ts";
 import { KEY_ID_JUMP, UPLOAD_REFUSALS_MAX, UPLOAD_RETRY_MS } from "../limits.ts";
+import { errorCode, isFinal } from "../refusals.ts";
 import type { Answer } from "../requests.ts";
 import type { AccountRow, RequestRow } from "../store/store.ts";
 import { heardCount, keysMissing } from "./counts.ts";
@@ -47,13 +48,17 @@ function uploadBody(row: AccountRow, account: OlmAccount): JsonObject {
 }
 
 export function answerUpload(context: Context, { request }: RequestRow, answer: Answer): void {
-  if (answer.ok) {
-    uploadTaken(context, request.body ?? {}, answer.body);
-  } else if (answer.status === BAD_REQUEST) {
-    uploadRefused(context, answer.body);
-    context.rows.delete("request", "", request.id);
-  }
+  if (answer.ok) uploadTaken(context, request.body ?? {}, answer.body);
+  else if (answer.status === BAD_REQUEST) uploadRefused(context, answer.body);
+  else if (isFinal(answer)) putOff(context, `${answer.status} ${errorCode(answer.body)}`);
   // After anything else it is sent again as it is: the server may have taken it, or may take it later.
+}
+
+/** The refusal is not about the keys: the next upload brings the same ones, which stay unpublished until then. */
+function putOff(context: Context, error: string): void {
+  const retryAtMs = context.nowMs + UPLOAD_RETRY_MS;
+  context.notify({ kind: "keys-upload-refused", error, retryAtMs });
+  updateAccount(context, { uploadNotBeforeMs: retryAtMs });
 }
 
 function uploadTaken(context: Context, body: JsonObject, answer: unknown): void {
@@ -107,16 +112,14 @@ function jumpAhead(state: AccountState): AccountState {
 
 /** MSC4420's code, Synapse's and others' text; Dendrite says neither. */
 function readRefusal(body: unknown): { readonly certain: boolean; readonly error: string } {
-  const text = (key: string): string => {
-    const value = isJsonObject(body) ? member(body, key) : undefined;
-    return typeof value === "string" ? value : "";
-  };
-  const code = text("errcode");
+  const code = errorCode(body);
+  const error = isJsonObject(body) ? member(body, "error") : undefined;
   const duplicate =
-    /M_DUPLICATE_ONE_TIME_KEY$/.test(code) || /one.?time.?key.*already exists/i.test(text("error"));
+    /M_DUPLICATE_ONE_TIME_KEY$/.test(code) ||
+    (typeof error === "string" && /one.?time.?key.*already exists/i.test(error));
   // The server's text quotes the keys (public ones) at length; its code and our reading of it are enough.
   return {
     certain: duplicate,
-    error: duplicate ? `${SIGNED_CURVE25519} key already exists` : `400 ${code.slice(0, 80)}`,
+    error: duplicate ? `${SIGNED_CURVE25519} key already exists` : `400 ${code}`,
   };
 }

@@ -4,7 +4,8 @@ import { isJsonObject, type JsonObject, member } from "../../shape.ts";
 import { ownKeys } from "../account/device-keys.ts";
 import { backOff, clearBackoff, isBackedOff, serverOf } from "../backoff.ts";
 import { addRequest, type Context, ownAccount, requestsUnderWay } from "../context.ts";
-import { DEVICES_PER_USER_MAX, QUERY_USERS_MAX } from "../limits.ts";
+import { DEVICES_PER_USER_MAX } from "../limits.ts";
+import { inBatches, lookupRefused, type Refusal } from "../refusals.ts";
 import type { DeviceRow, RequestRow } from "../store/store.ts";
 import { parseDeviceKeys } from "./device-keys.ts";
 import { receiveIdentity } from "./identity.ts";
@@ -18,14 +19,25 @@ export function prepareQueries(context: Context): void {
   const asked = new Set(requestsUnderWay(context, "keys-query").flatMap(({ detail }) => Object.keys(detail)));
   const due = context.rows
     .list("dirty", "")
-    .filter(({ item }) => !asked.has(item) && !isBackedOff(context, "query-server", serverOf(item)));
-  for (let at = 0; at < due.length; at += QUERY_USERS_MAX) {
-    const batch = due.slice(at, at + QUERY_USERS_MAX);
+    .filter(({ item }) => !asked.has(item) && isAskable(context, item));
+  for (const batch of inBatches(context, "query-user", due, ({ item }) => item)) {
     const device_keys = Object.fromEntries(batch.map(({ item }) => [item, []]));
     const sequences = Object.fromEntries(batch.map(({ item, row }) => [item, row.sequence]));
     const body = { device_keys, timeout: SERVER_TIMEOUT_MS };
     addRequest(context, () => ({ kind: "keys-query", method: "POST", path: PATH, body }), sequences);
   }
+}
+
+/** Whether the user, or their server, is not left alone for now. */
+export function isAskable(context: Context, userId: string): boolean {
+  return (
+    !isBackedOff(context, "query-server", serverOf(userId)) && !isBackedOff(context, "query-user", userId)
+  );
+}
+
+export function queryRefused(context: Context, row: RequestRow, refusal: Refusal): void {
+  const users = Object.keys(row.detail);
+  lookupRefused(context, row, refusal, { kind: "query-user", names: users, users });
 }
 
 /** Takes a query's answer: of the users that were asked for, and of nobody else. */
@@ -44,6 +56,7 @@ export function answerQuery(context: Context, { detail }: RequestRow, body: unkn
       continue;
     }
     clearBackoff(context, "query-server", server);
+    clearBackoff(context, "query-user", userId);
     receiveUser(context, userId, answer, member(devices, userId));
     // The mark goes last, and only if it is the one that this query answers.
     if (context.rows.get("dirty", "", userId)?.sequence === sequence)
@@ -72,8 +85,18 @@ function receiveDevices(context: Context, userId: string, devices: JsonObject): 
   for (const { item, row } of context.rows.list("device", userId)) {
     if (!Object.hasOwn(devices, item) && row.present) {
       context.rows.put("device", userId, item, { ...row, present: false });
+      forgetGone(context, row);
     }
   }
+}
+
+/** What waits for a device that is gone, or leaves it alone, is over. Its pin stays. */
+function forgetGone({ rows }: Context, { userId, deviceId }: DeviceRow): void {
+  const name = JSON.stringify([userId, deviceId]);
+  for (const kind of ["claim-device", "claim-refused"]) rows.delete("backoff", kind, name);
+  rows.delete("wedged", userId, deviceId);
+  rows.delete("wedged", "", name);
+  rows.delete("share", "", name);
 }
 
 function receiveDevice(context: Context, userId: string, deviceId: string, value: unknown): void {

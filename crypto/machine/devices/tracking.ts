@@ -2,6 +2,7 @@
 // Every mark has a number. A query remembers the numbers that it answers; a mark that was set while it was under way survives its answer.
 import { isJsonObject, member } from "../../shape.ts";
 import { addRequest, type Context, nextNumber } from "../context.ts";
+import { isFinal } from "../refusals.ts";
 import type { Answer, Request } from "../requests.ts";
 
 /** `device_lists` of a sync, or an answer of /keys/changes. Lists may be null or absent: Dendrite. */
@@ -9,11 +10,6 @@ export interface DeviceLists {
   readonly changed: unknown;
   readonly left: unknown;
 }
-
-const FINAL_FROM = 400;
-const FINAL_BELOW = 500;
-/** Not the request's fault: it is right to ask again. */
-const TRY_AGAIN: readonly number[] = [401, 429];
 
 /** Follows these users from now on; those that are new are asked for. */
 export function trackUsers(context: Context, userIds: Iterable<string>): void {
@@ -61,14 +57,9 @@ export function answerChanges(context: Context, request: Request, answer: Answer
     return;
   }
   if (answer.ok) context.notify({ kind: "answer-unreadable", request: request.kind });
-  else if (!isFinal(answer.status)) return;
+  else if (!isFinal(answer)) return;
   // The server cannot say: ask for everybody, which is dear and right.
   markAllDirty(context);
-  context.rows.delete("request", "", request.id);
-}
-
-function isFinal(status: number | null): boolean {
-  return status !== null && status >= FINAL_FROM && status < FINAL_BELOW && !TRY_AGAIN.includes(status);
 }
 
 function markAllDirty(context: Context): void {

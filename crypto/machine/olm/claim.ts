@@ -7,7 +7,7 @@ import { verifyJson } from "../../signed-json.ts";
 import { OLM_ALGORITHM, SIGNED_CURVE25519 } from "../account/device-keys.ts";
 import { backOff, clearBackoff, isBackedOff, serverOf } from "../backoff.ts";
 import { addRequest, type Context, ownAccount, requestsUnderWay } from "../context.ts";
-import { CLAIM_DEVICES_MAX } from "../limits.ts";
+import { inBatches, lookupRefused, type Refusal } from "../refusals.ts";
 import type { DeviceRow, RequestRow } from "../store/store.ts";
 import { hasOlmSession, keepOlmSession } from "./sessions.ts";
 import { isUnwedging, unwedged } from "./unwedge.ts";
@@ -32,15 +32,14 @@ export function claimFor(context: Context, devices: readonly DeviceRow[]): numbe
       isReachable(context, device) &&
       (!hasOlmSession(context, device.curve25519) || isUnwedging(context, device)) &&
       !isBackedOff(context, "claim-server", serverOf(device.userId)) &&
-      !isBackedOff(context, "claim-device", nameOf(device)),
+      !isBackedOff(context, "claim-device", nameOf(device)) &&
+      !isBackedOff(context, "claim-refused", nameOf(device)),
   );
   const claimed = new Set(
     requestsUnderWay(context, "keys-claim").flatMap(({ detail }) => claimedDevices(detail).map(nameOf)),
   );
   const fresh = needed.filter((device) => !claimed.has(nameOf(device)));
-  for (let at = 0; at < fresh.length; at += CLAIM_DEVICES_MAX) {
-    addClaim(context, fresh.slice(at, at + CLAIM_DEVICES_MAX));
-  }
+  for (const batch of inBatches(context, "claim-refused", fresh, nameOf)) addClaim(context, batch);
   return needed.length;
 }
 
@@ -67,6 +66,12 @@ function claimedDevices(detail: JsonObject): readonly DeviceId[] {
   );
 }
 
+export function claimRefused(context: Context, row: RequestRow, refusal: Refusal): void {
+  const names = claimedDevices(row.detail).map(nameOf);
+  const users = Object.keys(row.detail);
+  lookupRefused(context, row, refusal, { kind: "claim-refused", names, users });
+}
+
 /** Takes the keys of the devices that were asked for. A device without one is left alone for a while, unless it was its server that failed. */
 export function answerClaim(context: Context, { detail }: RequestRow, body: unknown): void {
   const answer = isJsonObject(body) ? body : {};
@@ -82,6 +87,7 @@ export function answerClaim(context: Context, { detail }: RequestRow, body: unkn
     if (device !== null && isJsonObject(keys) && beginSession(context, device, keys)) {
       clearBackoff(context, "claim-server", server);
       clearBackoff(context, "claim-device", nameOf(id));
+      clearBackoff(context, "claim-refused", nameOf(id));
     } else if (!failed.has(server)) {
       backOff(context, "claim-device", nameOf(id));
     } else if (!backedOff.has(server)) {

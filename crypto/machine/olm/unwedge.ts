@@ -1,6 +1,6 @@
 // Recovering broken sessions (Client-Server API, "Recovering from undecryptable messages"): a new session, and an m.dummy in it so that the peer
 // uses it. At most once an hour per device, or two broken stores would eat each other's one-time keys.
-import type { Context } from "../context.ts";
+import { type Context, nextNumber } from "../context.ts";
 import { UNWEDGE_EVERY_MS } from "../limits.ts";
 import type { DeviceRow } from "../store/store.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice } from "./encrypt.ts";
@@ -30,7 +30,7 @@ export function isUnwedging(context: Context, { userId, deviceId }: DeviceRow): 
   return context.rows.get("wedged", userId, deviceId)?.wanted === true;
 }
 
-/** How many sessions with the device were replaced. */
+/** Grows with each session with the device that was replaced. */
 export function wedgedTimes(context: Context, { userId, deviceId }: DeviceRow): number {
   return context.rows.get("wedged", userId, deviceId)?.times ?? 0;
 }
@@ -49,7 +49,8 @@ export function unwedged(context: Context, device: DeviceRow): void {
   const { userId, deviceId } = device;
   const row = context.rows.get("wedged", userId, deviceId);
   if (!row?.wanted) return;
-  const times = row.times + 1;
+  // One count for all devices: a device that is forgotten and comes back never has a number that it had.
+  const times = nextNumber(context, "unwedged");
   context.rows.put("wedged", userId, deviceId, { wanted: false, unwedgedAtMs: context.nowMs, times });
   context.rows.delete("wedged", "", JSON.stringify([userId, deviceId]));
   const content = encryptForDevice(context, device, "m.dummy", {});

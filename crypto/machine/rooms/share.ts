@@ -7,6 +7,7 @@ import { advanceRatchet } from "../../megolm/ratchet.ts";
 import type { JsonObject } from "../../shape.ts";
 import { MEGOLM_ALGORITHM, ownKeys } from "../account/device-keys.ts";
 import { type Context, ownAccount, requestsUnderWay } from "../context.ts";
+import { isAskable } from "../devices/query.ts";
 import { trackUsers } from "../devices/tracking.ts";
 import { claimFor } from "../olm/claim.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from "../olm/encrypt.ts";
@@ -63,7 +64,8 @@ export function shareRoomKey(context: Context, roomId: string, options: ShareOpt
   queueToDevice(context, ENCRYPTED, keys, { sessionId });
   queueToDevice(context, WITHHELD, refusals, {});
   const dirty = new Set(context.rows.list("dirty", "").map(({ item }) => item));
-  const queries = options.members.filter((userId) => dirty.has(userId)).length;
+  // Whose server does not answer is shared with later, at the index of then, and holds up nobody.
+  const queries = options.members.filter((userId) => dirty.has(userId) && isAskable(context, userId)).length;
   return { sessionId, queries, claims, messages: underWay(context, sessionId).length };
 }
 

@@ -127,7 +127,7 @@ export interface WedgedRow {
   readonly wanted: boolean;
   /** When one was last made for this reason. */
   readonly unwedgedAtMs: number | null;
-  /** How often: a room key that went out before is sent again after it. */
+  /** Greater each time: a room key that went out before is sent again after it. */
   readonly times: number;
 }
 
@@ -154,7 +154,7 @@ export interface ShareRow {
   /** From which message on; null: withheld. */
   readonly index: number | null;
   readonly code: string | null;
-  /** How often its Olm session had been replaced then. */
+  /** What the count of replaced Olm sessions of the device was then. */
   readonly wedgedTimes: number;
 }
 

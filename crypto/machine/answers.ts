@@ -1,0 +1,47 @@
+// Answers of the server, given back to who made the request. One that is refused for good ends here, too (refusals.ts); after anything else the
+// request stays as it is, and when to send it again is the caller's.
+import { answerUpload } from "./account/upload.ts";
+import type { Context } from "./context.ts";
+import { answerQuery, queryRefused } from "./devices/query.ts";
+import { answerChanges } from "./devices/tracking.ts";
+import { MachineError } from "./errors.ts";
+import { answerClaim, claimRefused } from "./olm/claim.ts";
+import { toDeviceRefused } from "./olm/refused.ts";
+import { isFinal } from "./refusals.ts";
+import type { Answer } from "./requests.ts";
+import type { RequestRow } from "./store/store.ts";
+
+/** @throws MachineError UNKNOWN_REQUEST */
+export function takeAnswer(context: Context, requestId: string, answer: Answer): void {
+  const row = context.rows.get("request", "", requestId);
+  if (row === null) {
+    throw new MachineError(
+      "UNKNOWN_REQUEST",
+      `encryption machine: no request ${requestId} is under way; answer each request of outgoingRequests once`,
+    );
+  }
+  if (answer.ok || isFinal(answer)) context.rows.delete("request", "", requestId);
+  dispatch(context, row, answer);
+}
+
+function dispatch(context: Context, row: RequestRow, answer: Answer): void {
+  const refused = !answer.ok && isFinal(answer);
+  switch (row.request.kind) {
+    case "keys-upload":
+      answerUpload(context, row, answer);
+      return;
+    case "keys-query":
+      if (answer.ok) answerQuery(context, row, answer.body);
+      else if (refused) queryRefused(context, row, answer);
+      return;
+    case "keys-changes":
+      answerChanges(context, row.request, answer);
+      return;
+    case "keys-claim":
+      if (answer.ok) answerClaim(context, row, answer.body);
+      else if (refused) claimRefused(context, row, answer);
+      return;
+    case "to-device":
+      if (refused) toDeviceRefused(context, row, answer);
+  }
+}
