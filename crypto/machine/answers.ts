@@ -2,6 +2,8 @@
 // request stays as it is, and when to send it again is the caller's.
 import { answerUpload } from "./account/upload.ts";
 import type { Context } from "./context.ts";
+import { answerSignatures } from "./cross-signing/sign.ts";
+import { answerIdentityUpload } from "./cross-signing/upload.ts";
 import { answerQuery, queryRefused } from "./devices/query.ts";
 import { answerChanges } from "./devices/tracking.ts";
 import { MachineError } from "./errors.ts";
@@ -40,6 +42,12 @@ function dispatch(context: Context, row: RequestRow, answer: Answer): void {
     case "keys-claim":
       if (answer.ok) answerClaim(context, row, answer.body);
       else if (refused) claimRefused(context, row, answer);
+      return;
+    case "cross-signing-upload":
+      answerIdentityUpload(context, row, answer);
+      return;
+    case "signatures-upload":
+      answerSignatures(context, row, answer);
       return;
     case "to-device":
       if (refused) toDeviceRefused(context, row, answer);

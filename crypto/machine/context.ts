@@ -26,6 +26,9 @@ export interface Context extends MachineConfig {
   notify(notice: Notice): void;
 }
 
+/** Runs one call of the machine: its changes are written at its end, or not at all. */
+export type Run = <T>(work: (context: Context) => T) => T;
+
 /** Our device's row. @throws MachineError NO_ACCOUNT, OTHER_DEVICE */
 export function ownAccount(context: Context): AccountRow {
   const row = context.rows.get("account", "", "");

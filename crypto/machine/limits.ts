@@ -82,3 +82,6 @@ export const MEGOLM_BODY_CHARS_MAX = 131_072;
 
 /** Characters of a reason that somebody gives for withholding a key: a line for a person. */
 export const REASON_CHARS_MAX = 200;
+
+/** How long until our device is signed again where the server does not show the signature, or did not take it: it will not at once either. */
+export const SIGN_AGAIN_MS: number = HOUR_MS;

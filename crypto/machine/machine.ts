@@ -8,7 +8,10 @@ import { ownKeys } from "./account/device-keys.ts";
 import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
 import { prepareUpload } from "./account/upload.ts";
 import { takeAnswer } from "./answers.ts";
-import { type Context, type MachineConfig, ownAccount } from "./context.ts";
+import { type Context, type MachineConfig, ownAccount, type Run } from "./context.ts";
+import { type CrossSigningCalls, crossSigningCalls } from "./cross-signing/calls.ts";
+import { prepareSignatures } from "./cross-signing/sign.ts";
+import { prepareIdentity } from "./cross-signing/upload.ts";
 import { prepareQueries } from "./devices/query.ts";
 import { type DeviceLists, deviceListGap, receiveDeviceLists, trackUsers } from "./devices/tracking.ts";
 import {
@@ -34,7 +37,7 @@ import type { AccountRow, DeviceRow, MachineStore } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
-export interface MachineCalls {
+export interface MachineCalls extends CrossSigningCalls {
   /** Makes our device's keys, unless the store has them. @throws MachineError OTHER_DEVICE */
   setUp(): { readonly curve25519: string; readonly ed25519: string };
   /** What a /sync said of our keys on the server. */
@@ -98,8 +101,9 @@ export function createMachine(config: MachineConfig): Machine {
     deviceId: config.deviceId,
     on: (store, nowMs) => {
       const notices: Notice[] = [];
-      const run = <T>(work: (context: Context) => T): T => runCall(config, store, nowMs, notices, work);
+      const run: Run = (work) => runCall(config, store, nowMs, notices, work);
       return {
+        ...crossSigningCalls(run),
         notices,
         setUp: () => run(setUp),
         receiveKeyCounts: (counts) => run((context) => receiveKeyCounts(context, counts)),
@@ -202,6 +206,8 @@ function newAccount({ provider, userId, deviceId }: Context): AccountRow {
 function outgoingRequests(context: Context): readonly Request[] {
   forgetOldFallback(context);
   prepareUpload(context);
+  prepareIdentity(context);
+  prepareSignatures(context);
   prepareQueries(context);
   claimFor(context, wedgedDevices(context));
   return context.rows.list("request", "").map(({ row }) => row.request);

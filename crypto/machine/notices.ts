@@ -44,6 +44,17 @@ export type Notice =
   | { readonly kind: "identity-rejected"; readonly userId: string; readonly reason: string }
   /** The master key changed. `wasVerified`: nothing is shared with them by strategies that care, until it is verified or acknowledged. */
   | { readonly kind: "identity-changed"; readonly userId: string; readonly wasVerified: boolean }
+  /** Another device made our user's identity while we did: ours is forgotten. */
+  | { readonly kind: "identity-made-elsewhere" }
+  /** The server does not take our cross-signing keys; nothing is tried until somebody asks again. */
+  | { readonly kind: "cross-signing-refused"; readonly error: string }
+  /** The server did not take a signature of ours. `deviceId` null: on the user's master key. */
+  | {
+      readonly kind: "signature-refused";
+      readonly userId: string;
+      readonly deviceId: string | null;
+      readonly error: string;
+    }
   /** A one-time key that a server gave does not hold under the device's pinned key. */
   | {
       readonly kind: "one-time-key-rejected";

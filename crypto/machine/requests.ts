@@ -3,7 +3,14 @@
 // never lose it; and transaction IDs are fixed before the first attempt.
 import type { JsonObject } from "../shape.ts";
 
-export type RequestKind = "keys-upload" | "keys-query" | "keys-changes" | "keys-claim" | "to-device";
+export type RequestKind =
+  | "keys-upload"
+  | "keys-query"
+  | "keys-changes"
+  | "keys-claim"
+  | "to-device"
+  | "cross-signing-upload"
+  | "signatures-upload";
 
 export interface Request {
   /** For `answer`; unique in the life of the store. */
@@ -14,6 +21,11 @@ export interface Request {
   readonly path: string;
   /** Null for GET. */
   readonly body: JsonObject | null;
+  /**
+   * The server wants to know that a person is behind this (User-Interactive Authentication): the body of its 401. Send `{ ...body, auth }` with
+   * `passwordAuth(challenge, ...)` of cross-signing/authentication.ts, or leave it until somebody can. Passwords never come in here.
+   */
+  readonly challenge?: JsonObject;
 }
 
 /**

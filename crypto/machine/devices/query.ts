@@ -4,6 +4,8 @@ import { isJsonObject, type JsonObject, member } from "../../shape.ts";
 import { ownKeys } from "../account/device-keys.ts";
 import { backOff, clearBackoff, isBackedOff, serverOf } from "../backoff.ts";
 import { addRequest, type Context, ownAccount, requestsUnderWay } from "../context.ts";
+import { signShownDevices } from "../cross-signing/sign.ts";
+import { noteOwnIdentityShown } from "../cross-signing/upload.ts";
 import { DEVICES_PER_USER_MAX } from "../limits.ts";
 import { inBatches, lookupRefused, type Refusal } from "../refusals.ts";
 import type { DeviceRow, RequestRow } from "../store/store.ts";
@@ -76,7 +78,10 @@ function receiveUser(context: Context, userId: string, answer: JsonObject, devic
     selfSigning: of("self_signing_keys"),
     userSigning: of("user_signing_keys"),
   });
-  if (isJsonObject(devices)) receiveDevices(context, userId, devices);
+  if (userId === context.userId && of("master_keys") !== undefined) noteOwnIdentityShown(context);
+  if (!isJsonObject(devices)) return;
+  receiveDevices(context, userId, devices);
+  if (userId === context.userId) signShownDevices(context, devices);
 }
 
 function receiveDevices(context: Context, userId: string, devices: JsonObject): void {

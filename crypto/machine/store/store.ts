@@ -182,6 +182,36 @@ export interface ReplayRow {
   readonly originServerTs: number;
 }
 
+/** A secret of our user's. Group "", item: its name in secret storage (`m.cross_signing.master`, ...). The whole row is secret. */
+export interface SecretRow {
+  /** As secret storage and other devices write it: a key as unpadded base64. */
+  readonly secret: string;
+}
+
+/** Making and uploading an identity of our own. One row: group "", item "". */
+export interface CrossSigningRow {
+  /** Somebody wants one made, if the server has none. */
+  readonly wanted: boolean;
+  /** The master key that we made, until the server took it. Its private halves are in `secret`. */
+  readonly made: string | null;
+  /** The master key that ours replaces because a person said so. */
+  readonly replaces: string | null;
+  /** What the server asks for before it takes our keys: the body of its 401. */
+  readonly challenge: JsonObject | null;
+  /** Why it does not take them. */
+  readonly refusal: string | null;
+  /** The server shows cross-signing keys of ours, whether they hold or not. */
+  readonly shown: boolean;
+  /** No signatures before this time. */
+  readonly signNotBeforeMs: number;
+}
+
+/** A key that we confirmed and want to sign. Group "", item: user ID and device ID (null for a master key) as a JSON list. */
+export interface SignatureRow {
+  /** The Ed25519 key that was confirmed: nothing else under that name is signed. */
+  readonly ed25519: string;
+}
+
 /** Counters. Group "", item: the name. */
 export interface CounterRow {
   readonly next: number;
@@ -206,6 +236,9 @@ export interface Rows {
   readonly inbound: InboundRow;
   readonly withheld: WithheldRow;
   readonly replay: ReplayRow;
+  readonly secret: SecretRow;
+  readonly crossSigning: CrossSigningRow;
+  readonly signature: SignatureRow;
 }
 
 export type TableName = keyof Rows;
