@@ -3,9 +3,9 @@
 // reading that no event can hold would take its whole event, and some hundred readings with it, to the dead letters.
 
 import type { Channel, Channels } from "#agent/telemetry/channels.ts";
-import { SENML_NAME } from "#agent/telemetry/channels.ts";
 import { plainBytes } from "#agent/telemetry/event.ts";
 import { READINGS_BYTES_MAX, TIME_MS_MAX } from "#agent/telemetry/limits.ts";
+import { SENML_NAME } from "#agent/telemetry/name.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
 import type { Clock, Reading } from "#drivers/driver.ts";
 import { NAME_BYTES_MAX } from "./limits.ts";

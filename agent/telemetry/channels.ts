@@ -2,6 +2,7 @@
 import type { ZodType } from "zod";
 import * as z from "zod";
 import { duration } from "#agent/config/units.ts";
+import { SENML_NAME } from "./name.ts";
 
 export interface Channel {
   readonly label?: string | undefined;
@@ -13,9 +14,6 @@ export interface Channel {
 }
 
 export type Channels = Readonly<Record<string, Channel>>;
-
-/** SenML names: RFC 8428 section 4.5.1. */
-export const SENML_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9\-:./_]*$/;
 
 export const channelsSchema: ZodType<Channels> = z.record(
   z.string().regex(SENML_NAME, { error: 'expected a SenML name such as "battery/voltage"' }),

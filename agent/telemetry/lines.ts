@@ -1,7 +1,7 @@
 // Telemetry as lines of text, for `petrel tail` and the demo.
 import { valueText } from "#agent/rooms/status-card.ts";
-import type { ReceivedReading, ReceivedTelemetry } from "./event.ts";
 import { TIME_MS_MAX } from "./limits.ts";
+import type { ReceivedReading, ReceivedTelemetry } from "./received.ts";
 
 /** 2026-11-24 13:37:00.250, in UTC: logs of machines on different continents can be laid side by side. */
 export const timeText = (ms: number): string =>

@@ -17,7 +17,7 @@ const schema = JSON.parse(readFileSync("docs/schemas/telemetry.v1.json", "utf8")
 const conforms = new Ajv2020({ logger: false }).compile(schema);
 
 const value = fc.oneof(
-  fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => (Object.is(number, -0) ? 0 : number)),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.boolean(),
   fc.string({ unit: "grapheme" }).map((text) => text.toWellFormed()),
   fc.uint8Array().map((bytes) => new Uint8Array(bytes)),
@@ -74,7 +74,7 @@ describe("the plain form", () => {
 
   it.each([
     ["another version", { v: 2 }, "VERSION"],
-    ["another form", { encoding: "senml+cbor+zlib" }, "ENCODING"],
+    ["another form", { encoding: "morse" }, "ENCODING"],
     ["no list of readings", { readings: {} }, "MALFORMED"],
     ["a reading without a value", { readings: [{ n: "a", t: 1 }] }, "MALFORMED"],
     ["a number that is none", { readings: [{ n: "a", t: 1, v: "0x10" }] }, "MALFORMED"],
