@@ -80,9 +80,8 @@ export interface SasSecret {
   mac(method: SasMacMethod, input: string, info: string): string;
 }
 
-/** A new ephemeral key. */
-export function createSas(provider: CryptoProvider): Sas {
-  const key = provider.generateX25519();
+/** With a new ephemeral key, or one that was made for this verification and kept. A key serves one verification. */
+export function createSas(provider: CryptoProvider, key: X25519KeyPair = provider.generateX25519()): Sas {
   return Object.freeze({
     publicKey: encodeBase64(key.publicKey),
     agree: (theirPublicKey: string): SasSecret => agree(provider, key, theirPublicKey),

@@ -1,5 +1,7 @@
 // Answers of the server, given back to who made the request. One that is refused for good ends here, too (refusals.ts); after anything else the
 // request stays as it is, and when to send it again is the caller's.
+
+import { isJsonObject } from "../shape.ts";
 import { answerUpload } from "./account/upload.ts";
 import type { Context } from "./context.ts";
 import { answerSignatures } from "./cross-signing/sign.ts";
@@ -12,6 +14,7 @@ import { toDeviceRefused } from "./olm/refused.ts";
 import { isFinal } from "./refusals.ts";
 import type { Answer } from "./requests.ts";
 import type { RequestRow } from "./store/store.ts";
+import { requestSent } from "./verification/request.ts";
 
 /** @throws MachineError UNKNOWN_REQUEST */
 export function takeAnswer(context: Context, requestId: string, answer: Answer): void {
@@ -48,6 +51,10 @@ function dispatch(context: Context, row: RequestRow, answer: Answer): void {
       return;
     case "signatures-upload":
       answerSignatures(context, row, answer);
+      return;
+    case "room-event":
+      if (answer.ok && isJsonObject(answer.body))
+        requestSent(context, row.detail["verification"], answer.body);
       return;
     case "to-device":
       if (refused) toDeviceRefused(context, row, answer);

@@ -11,6 +11,7 @@
  * - `OWN_IDENTITY`: sharing with cross-signed devices only needs an own identity that is trusted and has signed this device.
  * - `NOT_SHARED`: the room key must be shared first, or its messages have not been answered yet.
  * - `IDENTITY_CHANGED`: a member's identity changed after it was verified, and the chosen strategy stops at that.
+ * - `UNKNOWN_VERIFICATION`, `WRONG_PHASE`, `TOO_MANY_VERIFICATIONS`: of a verification; list them to see what each is at.
  */
 export type MachineErrorCode =
   | "OTHER_DEVICE"
@@ -22,7 +23,10 @@ export type MachineErrorCode =
   | "DOWNGRADE"
   | "OWN_IDENTITY"
   | "NOT_SHARED"
-  | "IDENTITY_CHANGED";
+  | "IDENTITY_CHANGED"
+  | "UNKNOWN_VERIFICATION"
+  | "WRONG_PHASE"
+  | "TOO_MANY_VERIFICATIONS";
 
 /** `code` is for programs, `message` for people: what was expected, what was found, what to do. No secrets. */
 export class MachineError extends Error {

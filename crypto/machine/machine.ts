@@ -23,10 +23,11 @@ import {
   identityStatus,
 } from "./devices/trust.ts";
 import { MachineError } from "./errors.ts";
+import { receiveToDeviceEvents } from "./identity-messages.ts";
 import type { Notice } from "./notices.ts";
 import { claimFor } from "./olm/claim.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from "./olm/encrypt.ts";
-import { receiveToDevice, type ToDeviceResult } from "./olm/receive.ts";
+import type { ToDeviceResult } from "./olm/receive.ts";
 import { wedgedDevices } from "./olm/unwedge.ts";
 import type { Answer, Request } from "./requests.ts";
 import { decryptRoomEvent, type RoomEventResult } from "./rooms/decrypt.ts";
@@ -35,9 +36,11 @@ import { receiveRoomEncryption } from "./rooms/settings.ts";
 import { invalidateRoomKey, type ShareOptions, type ShareProgress, shareRoomKey } from "./rooms/share.ts";
 import type { AccountRow, DeviceRow, MachineStore } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
+import { type VerificationCalls, verificationCalls } from "./verification/calls.ts";
+import { expireVerifications } from "./verification/flow.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
-export interface MachineCalls extends CrossSigningCalls {
+export interface MachineCalls extends CrossSigningCalls, VerificationCalls {
   /** Makes our device's keys, unless the store has them. @throws MachineError OTHER_DEVICE */
   setUp(): { readonly curve25519: string; readonly ed25519: string };
   /** What a /sync said of our keys on the server. */
@@ -104,13 +107,14 @@ export function createMachine(config: MachineConfig): Machine {
       const run: Run = (work) => runCall(config, store, nowMs, notices, work);
       return {
         ...crossSigningCalls(run),
+        ...verificationCalls(run),
         notices,
         setUp: () => run(setUp),
         receiveKeyCounts: (counts) => run((context) => receiveKeyCounts(context, counts)),
         trackUsers: (userIds) => run((context) => trackUsers(context, userIds)),
         receiveDeviceLists: (lists) => run((context) => receiveDeviceLists(context, lists)),
         deviceListGap: (from, to) => run((context) => deviceListGap(context, from, to)),
-        receiveToDevice: (events) => run((context) => events.map((event) => receiveToDevice(context, event))),
+        receiveToDevice: (events) => run((context) => receiveToDeviceEvents(context, events)),
         prepareSessions: (userIds) => run((context) => prepareSessions(context, userIds)),
         sendToDevice: (userId, deviceId, type, content) =>
           run((context) => sendToDevice(context, { userId, deviceId, content }, type)),
@@ -205,6 +209,7 @@ function newAccount({ provider, userId, deviceId }: Context): AccountRow {
 
 function outgoingRequests(context: Context): readonly Request[] {
   forgetOldFallback(context);
+  expireVerifications(context);
   prepareUpload(context);
   prepareIdentity(context);
   prepareSignatures(context);

@@ -10,7 +10,8 @@ export type RequestKind =
   | "keys-claim"
   | "to-device"
   | "cross-signing-upload"
-  | "signatures-upload";
+  | "signatures-upload"
+  | "room-event";
 
 export interface Request {
   /** For `answer`; unique in the life of the store. */
@@ -26,6 +27,11 @@ export interface Request {
    * `passwordAuth(challenge, ...)` of cross-signing/authentication.ts, or leave it until somebody can. Passwords never come in here.
    */
   readonly challenge?: JsonObject;
+  /**
+   * An event for a room, which goes the way of all events: encrypted where the room is, `body` being its content and `path` that of an unencrypted
+   * one. Answer with what the server said to it, its `event_id` above all.
+   */
+  readonly room?: { readonly roomId: string; readonly type: string };
 }
 
 /**

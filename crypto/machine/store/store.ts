@@ -9,6 +9,7 @@ import type { AccountState } from "../../olm/account.ts";
 import type { SessionState } from "../../olm/session.ts";
 import type { JsonObject } from "../../shape.ts";
 import type { Request } from "../requests.ts";
+import type { VerificationRow } from "../verification/state.ts";
 
 /** Our own device. One row: group "", item "". */
 export interface AccountRow {
@@ -239,6 +240,7 @@ export interface Rows {
   readonly secret: SecretRow;
   readonly crossSigning: CrossSigningRow;
   readonly signature: SignatureRow;
+  readonly verification: VerificationRow;
 }
 
 export type TableName = keyof Rows;

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-export type PeerName = "libolm" | "rust-sdk" | "rust-machine" | "js-sdk";
+export type PeerName = "libolm" | "rust-sdk" | "rust-machine" | "rust-client" | "js-sdk";
 
 export interface Peer {
   /** The peer's answer. Rejects where it refuses; T is what the caller knows that it answers. */

@@ -47,6 +47,8 @@ const listIn = (value: unknown, ...path: readonly string[]): unknown[] => {
 
 export const makeClient = (server: Homeserver, user: TestUser, ours: Ours = oursFor(user)): Client => {
   let since = "";
+  // The server's clock is the real one, and so are the peers'.
+  ours.nowMs = Date.now();
   const http = async (method: string, path: string, body?: JsonObject): Promise<Answer> => {
     // What we send is JSON by its types.
     const options = body === undefined ? {} : { body: body as never };
@@ -105,6 +107,9 @@ export const makeClient = (server: Homeserver, user: TestUser, ours: Ours = ours
       const timeline = rooms.flatMap(([roomId, room]) =>
         listIn(room, "timeline").flatMap((event) => (isJsonObject(event) ? [{ roomId, event }] : [])),
       );
+      for (const { roomId, event } of timeline) {
+        ours.in((calls) => calls.receiveRoomVerification(roomId, event));
+      }
       return { toDevice, timeline };
     },
   };
