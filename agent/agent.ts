@@ -19,7 +19,8 @@ import type { Snapshot } from "./rooms/status-card.ts";
 import { roomsMigrations } from "./rooms/tables.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Migrations, Store } from "./store/store.ts";
-import type { ClockWatch } from "./time/clock-state.ts";
+import type { ClockWatch } from "./time/clock-watch.ts";
+import { watchGps } from "./time/gps-source.ts";
 import { Upstream } from "./upstream.ts";
 import { VERSION } from "./version.ts";
 
@@ -138,13 +139,18 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
   const { clock, config, runtime, secrets, store } = context;
   const startedMono = runtime.clock.monoMs();
   const journal = await openOwnJournal(context);
+  clock.onEpoch((epoch) => void journal.clockKnown(epoch.clock, epoch.line));
+  const gps = watchGps(config.time.gps, (wallMs, monoMs) => clock.gpsTime(wallMs, monoMs));
   const ingest = new Ingest({
     runtime,
     journal,
     channels: config.channels,
-    clockState: () => clock.state(),
+    epoch: () => clock.epoch(),
     reveal: (options, driver) => revealSecrets(secrets, options, `drivers.${driver}`),
-    ...(context.onReadings === undefined ? {} : { onReadings: context.onReadings }),
+    onReadings: (driver, readings) => {
+      gps(readings);
+      context.onReadings?.(driver, readings);
+    },
   });
   const snapshot = (): Snapshot => snapshotOf(context, ingest, journal, startedMono);
   const upstream = startUpstream(context, journal, ingest, snapshot);

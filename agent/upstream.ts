@@ -21,7 +21,7 @@ import type { Snapshot } from "./rooms/status-card.ts";
 import { StatusMessage } from "./rooms/status-message.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Store } from "./store/store.ts";
-import type { ClockWatch } from "./time/clock-state.ts";
+import type { ClockWatch } from "./time/clock-watch.ts";
 
 export const NAMESPACE = "dev.petrel";
 
@@ -219,6 +219,7 @@ export class Upstream {
       listening,
       validForMs,
       clockState,
+      nowMs: () => clock.nowMs(),
       commands,
       wake,
       signal,

@@ -7,7 +7,7 @@ import { createLog } from "#agent/log.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Log, Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
-import { ClockWatch } from "#agent/time/clock-state.ts";
+import { ClockWatch } from "#agent/time/clock-watch.ts";
 import { systemProbes } from "#agent/time/probes.ts";
 import { BUILD_MS, VERSION } from "#agent/version.ts";
 import { loadSetting, openOwnStore, type Setting, socketOf } from "./setting.ts";
@@ -18,13 +18,16 @@ type End = { readonly signal: string } | { readonly error: unknown };
 interface Ending {
   readonly ended: Promise<End>;
   fatal(error: unknown): void;
-  /** Signals are the system's business again. */
+  /** Aborted by `forget`. */
+  readonly over: AbortSignal;
+  /** Everything is closed: signals are the system's business again. */
   forget(): void;
 }
 
 /** Listens from before the start to after the stop; a second signal ends the process on the spot. */
 const watchForEnd = (outside: Outside): Ending => {
   const { promise, resolve } = Promise.withResolvers<End>();
+  const aborter = new AbortController();
   const forgetSignals = outside.onSignal((signal) => {
     if (signal === "SIGPIPE") return;
     forgetSignals();
@@ -34,7 +37,9 @@ const watchForEnd = (outside: Outside): Ending => {
   return {
     ended: promise,
     fatal: (error) => resolve({ error }),
+    over: aborter.signal,
     forget: () => {
+      aborter.abort();
       forgetSignals();
       forgetErrors();
     },
@@ -46,13 +51,18 @@ const start = (
   setting: Setting,
   runtime: Runtime,
   store: Store,
-  fatal: (error: unknown) => void,
+  { fatal, over }: Ending,
 ): Promise<Agent> =>
   startAgent({
     config: setting.config,
     runtime,
     store,
-    clock: new ClockWatch(runtime.clock, runtime.log, systemProbes(), BUILD_MS),
+    clock: new ClockWatch(
+      runtime.clock,
+      runtime.log,
+      systemProbes(runtime.timers, setting.config.time.chrony, over),
+      BUILD_MS,
+    ),
     secrets: setting.secrets,
     bootId: outside.bootId,
     programs: {
@@ -82,15 +92,15 @@ const runWithStore = async (
   setting: Setting,
   runtime: Runtime,
   store: Store,
-  { ended, fatal }: Ending,
+  ending: Ending,
 ): Promise<End> => {
   const { log } = runtime;
-  const agent = await start(outside, setting, runtime, store, fatal);
+  const agent = await start(outside, setting, runtime, store, ending);
   const { name: device } = setting.config.device;
   log.info({ version: VERSION, device, config: setting.configFile }, "Petrel runs");
   const context = { agent, config: setting.config, store, runtime };
   const control = await openControl(setting, context, log);
-  const end = await ended;
+  const end = await ending.ended;
   if ("error" in end) log.error({}, `Petrel cannot go on: ${messageOf(end.error)}`);
   else log.info({}, `Petrel stops (${end.signal})`);
   await control.close();

@@ -21,6 +21,8 @@ export interface CommandContext {
   readonly listening: Listening;
   readonly validForMs: number;
   readonly clockState: () => ClockState;
+  /** The time now, as far as it is known. */
+  readonly nowMs: () => number;
   readonly commands: () => readonly Command[];
   /** A reply was put into the outbox. */
   readonly wake: () => void;
@@ -165,10 +167,10 @@ export class CommandService implements SyncConsumer {
   }
 
   async #decide(row: InboxRow, command: Command): Promise<Decision> {
-    const { client, clockState, roomId, runtime, signal, validForMs } = this.#context;
+    const { client, clockState, nowMs, roomId, runtime, signal, validForMs } = this.#context;
     const levels = await retried(runtime, signal, () => client.powerLevels(roomId));
     return authorise({
-      nowMs: runtime.clock.wallMs(),
+      nowMs: nowMs(),
       sentMs: row.sentMs,
       validForMs,
       provenance: row.provenance,

@@ -10,6 +10,7 @@ import { type LogConfig, logSchema } from "#agent/log.ts";
 import { type HomeserverConfig, homeserverSchema } from "#agent/matrix/schema.ts";
 import { type RoomsConfig, roomsSchema } from "#agent/rooms/schema.ts";
 import { type Channels, channelsSchema } from "#agent/telemetry/channels.ts";
+import { type TimeConfig, timeSchema } from "#agent/time/schema.ts";
 import {
   type ConfigDocument,
   ConfigError,
@@ -37,6 +38,7 @@ export interface Config {
   readonly commands: CommandsConfig;
   readonly delivery: DeliveryConfig;
   readonly encryption: EncryptionConfig;
+  readonly time: TimeConfig;
   readonly log: LogConfig;
 }
 
@@ -61,6 +63,7 @@ export const configSchema: ZodType<Sections> = z.strictObject({
   commands: commandsSchema.prefault({}).describe("What operators may ask for."),
   delivery: deliverySchema.prefault({}).describe("Batching, and how much may wait."),
   encryption: encryptionSchema.prefault({}).describe("End-to-end encryption."),
+  time: timeSchema.prefault({}).describe("What says what time it is, beside the system itself."),
   log: logSchema.prefault({}).describe("What is written to the log."),
 });
 

@@ -149,9 +149,9 @@ export class Packer {
     if (waitingFor(database, "bulk", roomId) >= BULK_WAITING_MAX) return null;
     const taken = takeOldest(database, this.#store.vault, this.#limits);
     if (taken === null) return null;
-    const { stream, clock, seq, lost, readings } = taken;
+    const { stream, clock, offsetMs, seq, lost, readings } = taken;
     const epoch = { boot: stream.boot, bootSeq: stream.bootSeq, clock };
-    const batch = { device, stream: stream.name, epoch, seq, lost, readings };
+    const batch = { device, stream: stream.name, epoch, offsetMs, seq, lost, readings };
     const event =
       readings.length === 0
         ? { type: `${namespace}.loss`, content: encodeLoss(batch) }

@@ -7,11 +7,17 @@ import { plainBytes } from "#agent/telemetry/event.ts";
 import { READINGS_BYTES_MAX, TIME_MS_MAX } from "#agent/telemetry/limits.ts";
 import { SENML_NAME } from "#agent/telemetry/name.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
-import type { Clock, Reading } from "#drivers/driver.ts";
+import type { Reading } from "#drivers/driver.ts";
 import { NAME_BYTES_MAX } from "./limits.ts";
 
 /** Why a reading was turned away, as a counter's name. */
 export type TurnedAway = "bad_name" | "bad_value" | "not_finite" | "too_long" | "thinned";
+
+/** Now, by the monotonic clock, and what the wall clock showed when that was 0. */
+export interface Now {
+  readonly monoMs: number;
+  readonly baseMs: number;
+}
 
 export interface DoorState {
   /** Monotonic time of the last reading that was let in, by name: for channels that are thinned, so never more than the configuration names. */
@@ -53,31 +59,44 @@ const isTime = (ms: number | undefined): ms is number =>
 const wellFormed = (value: Reading["value"]): Reading["value"] =>
   typeof value === "string" ? value.toWellFormed() : value;
 
-/** Wall time of a sample: the source's own stamp, or the wall clock now less the sample's age by the monotonic clock. No sample is of the future, none from before the boot. */
-const stamp = (reading: Reading, unit: string | undefined, clock: Clock): StampedReading => {
-  const now = clock.monoMs();
-  const monoMs = Number.isFinite(reading.monoMs) ? Math.min(Math.max(reading.monoMs, 0), now) : now;
-  const timeMs = isTime(reading.sourceMs) ? reading.sourceMs : clock.wallMs() - (now - monoMs);
+/**
+ * Wall time of a sample: the source's own stamp, or what the wall clock showed at its monotonic time: raw, so it may lie before 1970 until it is
+ * corrected. No sample is of the future, none from before the boot.
+ */
+const stamp = (reading: Reading, unit: string | undefined, now: Now): StampedReading => {
+  const sampled = Number.isFinite(reading.monoMs)
+    ? Math.min(Math.max(reading.monoMs, 0), now.monoMs)
+    : now.monoMs;
+  const monoMs = Math.round(sampled);
+  const { sourceMs } = reading;
   return {
     name: reading.name,
     value: wellFormed(reading.value),
-    timeMs: Math.max(0, Math.round(timeMs)),
-    monoMs: Math.round(monoMs),
+    monoMs,
+    ...(isTime(sourceMs)
+      ? { timeMs: Math.max(0, Math.round(sourceMs)), ownTime: true }
+      : { timeMs: now.baseMs + monoMs }),
     ...(unit === undefined ? {} : { unit: unit.toWellFormed() }),
   };
 };
 
+/** Digits that a time has once it is corrected: a reading must fit then too. */
+const TIME_MS_LONG = 9_999_999_999_999;
+
+const isTooLong = (stamped: StampedReading): boolean =>
+  plainBytes({ ...stamped, timeMs: Math.max(stamped.timeMs, TIME_MS_LONG) }) > READINGS_BYTES_MAX;
+
 const admitOne = (
   reading: Reading,
   channels: Channels,
-  clock: Clock,
+  now: Now,
   state: DoorState,
 ): StampedReading | TurnedAway => {
   const why = fault(reading);
   if (why !== null) return why;
   const channel = channelOf(channels, reading.name);
-  const stamped = stamp(reading, reading.unit ?? channel?.unit, clock);
-  if (!isSurelyShort(stamped) && plainBytes(stamped) > READINGS_BYTES_MAX) return "too_long";
+  const stamped = stamp(reading, reading.unit ?? channel?.unit, now);
+  if (!isSurelyShort(stamped) && isTooLong(stamped)) return "too_long";
   if (channel?.every !== undefined && isThinned(stamped, channel.every, state)) return "thinned";
   return stamped;
 };
@@ -85,12 +104,12 @@ const admitOne = (
 export const admit = (
   readings: readonly Reading[],
   channels: Channels,
-  clock: Clock,
+  now: Now,
   state: DoorState,
   turnedAway: (why: TurnedAway, name: string) => void,
 ): StampedReading[] =>
   readings.flatMap((reading) => {
-    const outcome = admitOne(reading, channels, clock, state);
+    const outcome = admitOne(reading, channels, now, state);
     if (typeof outcome !== "string") return [outcome];
     turnedAway(outcome, reading.name);
     return [];

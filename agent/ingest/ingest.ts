@@ -5,7 +5,7 @@ import type { Journal } from "#agent/journal/journal.ts";
 import type { DriverView } from "#agent/rooms/status-card.ts";
 import type { Log, Runtime, Timers } from "#agent/runtime.ts";
 import type { Channels } from "#agent/telemetry/channels.ts";
-import type { ClockState } from "#agent/telemetry/reading.ts";
+import type { ClockEpoch } from "#agent/time/clock-watch.ts";
 import type { Driver, DriverContext, DriverState, EmitResult, Reading, Receipt } from "#drivers/driver.ts";
 import { admit, type DoorState, takeBack } from "./door.ts";
 import { LastValues } from "./last-values.ts";
@@ -15,7 +15,8 @@ export interface IngestContext {
   readonly runtime: Runtime;
   readonly journal: Journal;
   readonly channels: Channels;
-  readonly clockState: () => ClockState;
+  /** The stretch of the clock that we are in. */
+  readonly epoch: () => ClockEpoch;
   /** A driver's options with its secrets in place; throws what an operator can read. */
   readonly reveal: (options: unknown, driver: string) => unknown;
   /** Readings that are durable: for who follows along (the demo, `petrel tail` of the own device). */
@@ -166,9 +167,11 @@ export class Ingest {
     receipt: Receipt | undefined,
     count: (counter: string) => void,
   ): Promise<EmitResult> {
-    const { channels, clockState, journal, onReadings, runtime } = this.#context;
+    const { channels, journal, onReadings, runtime } = this.#context;
     let faults = 0;
-    const admitted = admit(readings, channels, runtime.clock, this.#door, (why) => {
+    const { clock, line } = this.#context.epoch();
+    const now = { monoMs: runtime.clock.monoMs(), baseMs: line.baseMs };
+    const admitted = admit(readings, channels, now, this.#door, (why) => {
       if (why !== "thinned") faults += 1;
       count(why);
     });
@@ -178,7 +181,7 @@ export class Ingest {
         ? { outcome: "refused", reason: "it holds no reading that can be kept" }
         : { outcome: "durable" };
     const result = await journal
-      .append({ driver: name, readings: admitted, clock: clockState(), receipt })
+      .append({ driver: name, readings: admitted, clock, line, receipt })
       .catch((error: unknown) => {
         takeBack(admitted, this.#door);
         throw error;

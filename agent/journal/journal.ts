@@ -3,7 +3,9 @@
 // Group commit: while one transaction syncs, what comes meanwhile waits and goes into the next one, as one chunk. So 32 sources that each wait
 // for their reading share one sync, and one source alone pays one sync a reading.
 import type { Store } from "#agent/store/store.ts";
+import type { ClockLine, ClockState } from "#agent/telemetry/reading.ts";
 import type { EmitResult } from "#drivers/driver.ts";
+import { repairTimes } from "./epochs.ts";
 import {
   type Delivery,
   type JournalPolicy,
@@ -27,6 +29,8 @@ export interface JournalDepth {
 export interface Journal {
   append(delivery: Delivery): Promise<EmitResult>;
   depth(): JournalDepth;
+  /** The clock is known now: what waits of this boot from before gets its times. Never rejects; the next chunk makes up for what it could not do. */
+  clockKnown(clock: ClockState, line: ClockLine): Promise<void>;
   /** The packer took these out, in a transaction that is committed. */
   taken(taken: Pick<Taken, "readings" | "unreadable" | "bytesFreed">): void;
   /** Calls `listener` each time readings were committed (not yet durable). */
@@ -144,6 +148,10 @@ export const openJournal = async (
       ledger.lost += unreadable;
       ledger.bytes -= bytesFreed;
     },
+    clockKnown: (clock, line) =>
+      store
+        .transaction((database) => repairTimes(database, ledger.stream.rowId, clock, line))
+        .catch(() => undefined),
     onAppended: (listener) => {
       listeners.push(listener);
     },

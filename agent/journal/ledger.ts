@@ -1,9 +1,10 @@
 // What one transaction of the journal does: numbers the readings, writes chunks, drops the oldest when full, remembers receipts.
 // Works on a draft of the numbers, so that a transaction that is rolled back has changed nothing.
 import type { Database, Vault } from "#agent/store/store.ts";
-import type { ClockState, StampedReading } from "#agent/telemetry/reading.ts";
+import type { ClockLine, ClockState, StampedReading } from "#agent/telemetry/reading.ts";
 import type { EmitResult, Receipt } from "#drivers/driver.ts";
 import { encodeChunk } from "./chunk.ts";
+import { epochRow } from "./epochs.ts";
 import { CHUNK_BYTES_MAX, CHUNK_READINGS_MAX } from "./limits.ts";
 import { isRepeated, remember, type Unpruned } from "./receipts.ts";
 import { type Boot, nextSeqOf, openStream, type Stream, streamById } from "./stream.ts";
@@ -18,6 +19,8 @@ export interface Delivery {
   readonly driver: string;
   readonly readings: readonly StampedReading[];
   readonly clock: ClockState;
+  /** Where the readings' times come from; absent: not from our clock, so they are never repaired. */
+  readonly line?: ClockLine;
   readonly receipt?: Receipt | undefined;
 }
 
@@ -103,43 +106,57 @@ const roughSize = ({ name, value }: StampedReading): number => {
 export const roughBytes = (readings: readonly StampedReading[]): number =>
   readings.reduce((sum, reading) => sum + roughSize(reading), 0);
 
+interface Run {
+  readonly clock: ClockState;
+  readonly line: ClockLine | null;
+  readonly readings: StampedReading[];
+  bytes: number;
+}
+
 const writeChunk = (
   database: Database,
   vault: Vault,
   draft: Ledger,
-  clock: ClockState,
-  readings: readonly StampedReading[],
+  { clock, line, readings }: Run,
 ): void => {
   const data = vault.seal(CHUNK_CONTEXT, encodeChunk(readings));
   database
-    .prepare("INSERT INTO journal_chunk (stream, first_seq, count, clock, data) VALUES (?, ?, ?, ?, ?)")
-    .run(draft.stream.rowId, draft.nextSeq, readings.length, clock, data);
+    .prepare("INSERT INTO journal_chunk (stream, first_seq, count, epoch, data) VALUES (?, ?, ?, ?, ?)")
+    .run(
+      draft.stream.rowId,
+      draft.nextSeq,
+      readings.length,
+      epochRow(database, draft.stream.rowId, clock, line),
+      data,
+    );
   draft.nextSeq += readings.length;
   draft.readings += readings.length;
   draft.bytes += data.length;
 };
 
-interface Run {
-  readonly clock: ClockState;
-  readonly readings: StampedReading[];
-  bytes: number;
-}
+/** A reading that its source stamped goes apart from the others where their times are, or may yet be, corrected. */
+const lineFor = ({ clock, line }: Delivery, { ownTime }: StampedReading): ClockLine | null =>
+  line === undefined || (ownTime === true && (clock === "unset" || line.offsetMs !== 0)) ? null : line;
 
-/** Runs of readings that may share a chunk: one clock state, a bounded number and size. */
+/** Runs of readings that may share a chunk: one state and line of the clock, a bounded number and size. */
 const runsOf = (deliveries: readonly Delivery[]): Run[] => {
   const runs: Run[] = [];
-  for (const { clock, readings } of deliveries) {
-    for (const reading of readings) {
+  for (const delivery of deliveries) {
+    const { clock } = delivery;
+    for (const reading of delivery.readings) {
+      const line = lineFor(delivery, reading);
       const bytes = roughSize(reading);
       const last = runs.at(-1);
       if (
         last?.clock === clock &&
+        last.line?.baseMs === line?.baseMs &&
+        last.line?.offsetMs === line?.offsetMs &&
         last.readings.length < CHUNK_READINGS_MAX &&
         last.bytes + bytes <= CHUNK_BYTES_MAX
       ) {
         last.readings.push(reading);
         last.bytes += bytes;
-      } else runs.push({ clock, readings: [reading], bytes });
+      } else runs.push({ clock, line, readings: [reading], bytes });
     }
   }
   return runs;
@@ -166,7 +183,7 @@ export const writeDeliveries = (
     const needed = fresh.reduce((sum, { readings }) => sum + roughBytes(readings), 0);
     while (draft.bytes + needed > policy.bytesMax && dropOldest(database, draft));
   }
-  for (const { clock, readings } of runsOf(fresh)) writeChunk(database, vault, draft, clock, readings);
+  for (const run of runsOf(fresh)) writeChunk(database, vault, draft, run);
   const written = { stream: ledger.stream.name, firstSeq: ledger.nextSeq, deliveries: fresh };
   return { draft, results, written };
 };

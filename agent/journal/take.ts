@@ -3,6 +3,7 @@
 import type { Database, Row, Vault } from "#agent/store/store.ts";
 import type { ClockState, Loss, StampedReading } from "#agent/telemetry/reading.ts";
 import { parseChunk } from "./chunk.ts";
+import { type EpochRow, epochById } from "./epochs.ts";
 import { LOSS_BYTES, LOSSES_PER_GAP_MAX } from "./limits.ts";
 import { type Stream, streamById } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
@@ -17,6 +18,8 @@ export interface TakeLimits {
 export interface Taken {
   readonly stream: Stream;
   readonly clock: ClockState;
+  /** Correction that is in the readings' times, ms. */
+  readonly offsetMs: number;
   /** First sequence number covered: lost ones before the first reading included. */
   readonly seq: number;
   readonly lost: readonly Loss[];
@@ -33,11 +36,9 @@ interface Chunk {
   readonly stream: number;
   readonly firstSeq: number;
   readonly count: number;
-  readonly clock: ClockState;
+  readonly epoch: number;
   readonly data: Uint8Array;
 }
-
-const CLOCKS: readonly ClockState[] = ["unset", "rtc", "ntp", "gps"];
 
 const toChunk = (row: Row): Chunk => {
   const data = row["data"];
@@ -47,7 +48,7 @@ const toChunk = (row: Row): Chunk => {
     stream: Number(row["stream"]),
     firstSeq: Number(row["first_seq"]),
     count: Number(row["count"]),
-    clock: CLOCKS.find((clock) => clock === row["clock"]) ?? "unset",
+    epoch: Number(row["epoch"]),
     data,
   };
 };
@@ -92,10 +93,11 @@ const addLosses = (picked: Picked, losses: readonly Loss[], next: number): void 
   picked.next = Math.max(picked.next, next);
 };
 
-/** Null when it cannot be read: the packer must not stand before one damaged page for ever. */
-const openChunk = (vault: Vault, chunk: Chunk): StampedReading[] | null => {
+/** With the times as they are told. Null when it cannot be read: the packer must not stand before one damaged page for ever. */
+const openChunk = (vault: Vault, chunk: Chunk, offsetMs: number): StampedReading[] | null => {
   try {
-    return parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
+    const readings = parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
+    return readings.map((reading) => ({ ...reading, timeMs: Math.max(0, reading.timeMs + offsetMs) }));
   } catch {
     return null;
   }
@@ -114,11 +116,17 @@ const pick = (readings: readonly StampedReading[], picked: Picked, limits: TakeL
   return true;
 };
 
+/** What all readings of one event share. */
+interface Stretch {
+  readonly stream: Stream;
+  readonly epoch: EpochRow;
+}
+
 /** Adds what fits of the chunk; true if all of it left the journal. */
 const takeChunk = (
   database: Database,
   vault: Vault,
-  stream: Stream,
+  { epoch, stream }: Stretch,
   chunk: Chunk,
   picked: Picked,
   limits: TakeLimits,
@@ -127,7 +135,7 @@ const takeChunk = (
   const gap = lossesBetween(database, stream, picked.next, chunk.firstSeq);
   if (picked.readings.length > 0 && picked.bytes + gap.length * LOSS_BYTES > limits.bytesMax) return false;
   addLosses(picked, gap, chunk.firstSeq);
-  const all = openChunk(vault, chunk);
+  const all = openChunk(vault, chunk, epoch.offsetMs);
   if (all === null) {
     const count = chunk.firstSeq + chunk.count - picked.next;
     addLosses(picked, [{ from: picked.next, count, reason: "unreadable" }], picked.next + count);
@@ -138,13 +146,14 @@ const takeChunk = (
   return true;
 };
 
-const settle = (database: Database, stream: Stream, clock: ClockState, picked: Picked): Taken => {
+const settle = (database: Database, { epoch, stream }: Stretch, picked: Picked): Taken => {
   database.prepare("UPDATE journal_stream SET next_pack = ? WHERE id = ?").run(picked.next, stream.rowId);
   database
     .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq + count <= ?")
     .run(stream.rowId, picked.next);
   const { readings, lost, unreadable, bytesFreed } = picked;
-  return { stream, clock, seq: stream.nextPack, lost, readings, unreadable, bytesFreed };
+  const { clock, offsetMs } = epoch;
+  return { stream, clock, offsetMs, seq: stream.nextPack, lost, readings, unreadable, bytesFreed };
 };
 
 const beginAt = (stream: Stream): Picked => ({
@@ -168,25 +177,26 @@ const takeForgotten = (database: Database, streamRow: number): Taken | null => {
   const picked = beginAt(stream);
   const end = Number(row["end"]);
   addLosses(picked, lossesBetween(database, stream, picked.next, end), end);
-  return settle(database, stream, "unset", picked);
+  return settle(database, { stream, epoch: { clock: "unset", offsetMs: 0 } }, picked);
 };
 
 /** The oldest readings, out of the journal; null if it is empty. */
 export const takeOldest = (database: Database, vault: Vault, limits: TakeLimits): Taken | null => {
   const first = database.prepare("SELECT * FROM journal_chunk ORDER BY id LIMIT 1").get();
   if (first === null) return null;
-  const { stream: streamRow, clock } = toChunk(first);
+  const { stream: streamRow, epoch: epochId } = toChunk(first);
   const forgotten = takeForgotten(database, streamRow);
   if (forgotten !== null) return forgotten;
   const stream = streamById(database, streamRow);
+  const stretch = { stream, epoch: epochById(database, epochId) };
   const picked = beginAt(stream);
   let afterId = 0;
   for (;;) {
     const row = database.prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT 1").get(afterId);
     const chunk = row === null ? null : toChunk(row);
-    if (chunk === null || chunk.stream !== streamRow || chunk.clock !== clock) break;
-    if (!takeChunk(database, vault, stream, chunk, picked, limits)) break;
+    if (chunk === null || chunk.stream !== streamRow || chunk.epoch !== epochId) break;
+    if (!takeChunk(database, vault, stretch, chunk, picked, limits)) break;
     afterId = chunk.id;
   }
-  return settle(database, stream, clock, picked);
+  return settle(database, stretch, picked);
 };

@@ -96,11 +96,13 @@ export const commonFields = (head: BatchHead, span: Span): JsonObject => ({
 export const spanOf = (readings: readonly StampedReading[]): Span => {
   let fromMs = Number.POSITIVE_INFINITY;
   let untilMs = Number.NEGATIVE_INFINITY;
-  for (const { timeMs } of readings) {
+  let earliestMono = 0;
+  for (const { monoMs, timeMs } of readings) {
+    if (timeMs < fromMs) earliestMono = monoMs;
     fromMs = Math.min(fromMs, timeMs);
     untilMs = Math.max(untilMs, timeMs);
   }
-  return { readings: readings.length, fromMs, untilMs, monoMs: readings[0]?.monoMs ?? 0 };
+  return { readings: readings.length, fromMs, untilMs, monoMs: earliestMono };
 };
 
 /** The `plain` form. `batch.readings` holds at least one reading. */

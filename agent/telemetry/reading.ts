@@ -4,6 +4,13 @@ import type { Value } from "#drivers/reading.ts";
 /** What was known of the clock when a reading was taken (DESIGN 4). `unset`: the wall time means nothing yet. */
 export type ClockState = "unset" | "rtc" | "ntp" | "gps";
 
+/** How wall time follows from monotonic time: mono + base is what the wall clock showed, plus offset is what is told (all ms). */
+export interface ClockLine {
+  readonly baseMs: number;
+  /** The correction: 0 where the wall clock is taken as it is. */
+  readonly offsetMs: number;
+}
+
 export interface StampedReading {
   readonly name: string;
   readonly value: Value;
@@ -12,6 +19,8 @@ export interface StampedReading {
   readonly timeMs: number;
   /** Monotonic time of the sample, milliseconds since the boot. */
   readonly monoMs: number;
+  /** The source stamped it: no correction of our clock concerns its time. */
+  readonly ownTime?: true;
 }
 
 /** What all readings of one chunk, and so of one event, share. */

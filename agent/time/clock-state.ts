@@ -1,100 +1,80 @@
 // What is known of the wall clock (DESIGN 4): a Pi has no clock of its own, so until something says what time it is, the time means nothing.
-// One pure function over what was seen; `ClockWatch` keeps looking.
-import type { Clock, Log } from "#agent/runtime.ts";
+// One pure function over what was seen; `ClockWatch` (clock-watch.ts) keeps looking.
 import type { ClockState } from "#agent/telemetry/reading.ts";
+import {
+  BUILD_AGE_MAX_MS,
+  DRIFT_MAX,
+  GPS_HOLD_MS,
+  GPS_OFFSET_MAX_MS,
+  SERVER_FRESH_MS,
+  SERVER_OFFSET_MAX_MS,
+} from "./limits.ts";
+
+/** What another clock would show now, by what it said `ageMs` ago. */
+export interface OtherClock {
+  readonly nowMs: number;
+  readonly ageMs: number;
+}
 
 export interface ClockSigns {
   readonly wallMs: number;
+  /** Since the boot. */
+  readonly monoMs: number;
   /** The build's date: no honest clock is earlier. */
   readonly buildMs: number;
-  /** timesyncd's flag file is there, or another daemon said that it is synchronised. */
-  readonly synchronised: boolean;
+  /** A daemon holds the clock: by the network, or by a receiver of its own. */
+  readonly daemon: "ntp" | "gps" | null;
   /** A battery-backed clock is there. */
   readonly rtc: boolean;
-  /** What the server's clock would show now, by its last answer; null before the first. */
-  readonly server: { readonly nowMs: number; readonly ageMs: number } | null;
+  /** The homeserver, by its last answer; null before the first. */
+  readonly server: OtherClock | null;
+  /** The configured GPS reading; null before the first. */
+  readonly gps: OtherClock | null;
 }
 
-/** A server's clock is a bound, not a source: it catches a clock that is wrong by minutes, never one that is off by seconds. */
-const SERVER_OFFSET_MAX_MS = 60_000;
+export interface Judgement {
+  readonly clock: ClockState;
+  /** What must be added to the wall clock to get the time that is stamped (ms). */
+  readonly correctionMs: number;
+}
 
-/** What a poor quartz gains or loses on the time since the answer. */
-const DRIFT_MAX = 200e-6;
+const isPlausible = (ms: number, buildMs: number): boolean =>
+  ms >= buildMs && ms <= buildMs + BUILD_AGE_MAX_MS;
 
-/** After that a synchronised clock is believed more than an old answer: monotonic time stands still while a board sleeps. */
-const SERVER_FRESH_MS = 600_000;
+const isFar = (ms: number, { ageMs, nowMs }: OtherClock): boolean =>
+  Math.abs(ms - nowMs) > SERVER_OFFSET_MAX_MS + ageMs * DRIFT_MAX;
 
-/** A battery-backed clock that lost its power may show any date; none of ours runs a build this old. */
-const BUILD_AGE_MAX_MS = 20 * 365.25 * 86_400_000;
-
-const contradicts = ({ server, synchronised, wallMs }: ClockSigns): boolean => {
-  if (server === null || (synchronised && server.ageMs > SERVER_FRESH_MS)) return false;
-  return Math.abs(wallMs - server.nowMs) > SERVER_OFFSET_MAX_MS + server.ageMs * DRIFT_MAX;
+const contradicts = ({ daemon, server, wallMs }: ClockSigns): boolean => {
+  if (server === null || (daemon !== null && server.ageMs > SERVER_FRESH_MS)) return false;
+  return isFar(wallMs, server);
 };
 
-export const clockStateOf = (signs: ClockSigns): ClockState => {
-  const { buildMs, rtc, server, synchronised, wallMs } = signs;
-  if (wallMs < buildMs || wallMs > buildMs + BUILD_AGE_MAX_MS || contradicts(signs)) return "unset";
-  if (synchronised) return "ntp";
-  return rtc || server !== null ? "rtc" : "unset";
+/** A receiver that forgot a rollover of the week counter is 19.6 years off. */
+const usableGps = ({ buildMs, gps, server }: ClockSigns): OtherClock | null => {
+  if (gps === null || gps.ageMs > GPS_HOLD_MS || !isPlausible(gps.nowMs, buildMs)) return null;
+  return server !== null && isFar(gps.nowMs, server) ? null : gps;
 };
 
-export interface ClockProbes {
-  /** Whether timesyncd's flag file exists: /run/systemd/timesync/synchronized. */
-  synchronised(): boolean;
-  /** Whether the kernel has a battery-backed clock: /sys/class/rtc/rtc0. */
-  rtc(): boolean;
-}
+const byGps = (wallMs: number, gps: OtherClock): Judgement => {
+  const difference = gps.nowMs - wallMs;
+  return { clock: "gps", correctionMs: Math.abs(difference) <= GPS_OFFSET_MAX_MS ? 0 : difference };
+};
 
-const PROBE_EVERY_MS = 1000;
+/** Time never begins before the build: where nothing better is known, the boot is taken to have begun at the build's date. */
+const unset = ({ buildMs, monoMs, wallMs }: ClockSigns): Judgement => ({
+  clock: "unset",
+  correctionMs: wallMs < buildMs ? buildMs + monoMs - wallMs : 0,
+});
 
-export class ClockWatch {
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #probes: ClockProbes;
-  readonly #buildMs: number;
-  /** Kept with the monotonic time of the answer: a wall clock that is set later is seen at once, online or not. */
-  #server: { readonly dateMs: number; readonly monoMs: number } | null = null;
-  #probed: { readonly atMs: number; readonly synchronised: boolean; readonly rtc: boolean } | null = null;
-  #last: ClockState | null = null;
+export const judgeClock = (signs: ClockSigns): Judgement => {
+  const { buildMs, daemon, rtc, server, wallMs } = signs;
+  const good = isPlausible(wallMs, buildMs) && !contradicts(signs);
+  if (good && daemon !== null) return { clock: daemon, correctionMs: 0 };
+  const gps = usableGps(signs);
+  if (gps !== null) return byGps(wallMs, gps);
+  return good && (rtc || server !== null) ? { clock: "rtc", correctionMs: 0 } : unset(signs);
+};
 
-  constructor(clock: Clock, log: Log, probes: ClockProbes, buildMs: number) {
-    this.#clock = clock;
-    this.#log = log;
-    this.#probes = probes;
-    this.#buildMs = buildMs;
-  }
-
-  /** The `Date` of an answer of the homeserver. */
-  serverDate(dateMs: number): void {
-    this.#server = { dateMs, monoMs: this.#clock.monoMs() };
-  }
-
-  state(): ClockState {
-    const monoMs = this.#clock.monoMs();
-    const ageMs = monoMs - (this.#server?.monoMs ?? monoMs);
-    const { rtc, synchronised } = this.#probe(monoMs);
-    const state = clockStateOf({
-      wallMs: this.#clock.wallMs(),
-      buildMs: this.#buildMs,
-      synchronised,
-      rtc,
-      server: this.#server === null ? null : { nowMs: this.#server.dateMs + ageMs, ageMs },
-    });
-    if (state !== this.#last && this.#last !== null)
-      this.#log.info({ from: this.#last, to: state }, "what is known of the clock changed");
-    this.#last = state;
-    return state;
-  }
-
-  /** Asked for with every batch of readings; the files are looked at once a second. */
-  #probe(monoMs: number): { readonly synchronised: boolean; readonly rtc: boolean } {
-    if (this.#probed === null || monoMs - this.#probed.atMs >= PROBE_EVERY_MS)
-      this.#probed = {
-        atMs: monoMs,
-        synchronised: this.#probes.synchronised(),
-        rtc: this.#probes.rtc(),
-      };
-    return this.#probed;
-  }
-}
+/** Whether the homeserver's clock, asked in this boot, agrees with the wall clock. */
+export const isConfirmed = (signs: ClockSigns): boolean =>
+  signs.server !== null && !isFar(signs.wallMs, signs.server);

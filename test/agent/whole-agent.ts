@@ -11,7 +11,7 @@ import type { KindLoader } from "#agent/ingest/registry.ts";
 import type { Clock, Log, Runtime } from "#agent/runtime.ts";
 import { openStore } from "#agent/store/open.ts";
 import type { Store } from "#agent/store/store.ts";
-import { type ClockProbes, ClockWatch } from "#agent/time/clock-state.ts";
+import { type ClockProbes, ClockWatch } from "#agent/time/clock-watch.ts";
 import type { DriverContext, EmitResult, Reading, WriteRequest } from "#drivers/driver.ts";
 
 const ignore = (): void => undefined;

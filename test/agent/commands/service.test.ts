@@ -89,6 +89,7 @@ const bench = async (run: Command["run"], known?: Store): Promise<Bench> => {
     listening: { prefix: "!petrel", userId: "@drone:hs", namespace: "dev.petrel", bare: true },
     validForMs: 60_000,
     clockState: () => "ntp",
+    nowMs: () => Date.now(),
     commands: () => [command],
     wake: () => undefined,
     signal: end.signal,

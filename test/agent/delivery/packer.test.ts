@@ -176,7 +176,7 @@ describe("the packer", () => {
   });
 
   it("makes only events that servers take, whatever came through the door, and loses none of it", async () => {
-    const { append, clear, events, packer, runtime, settled, timers } = await bench();
+    const { append, clear, events, packer, settled, timers } = await bench();
     const packs = packer({ maxCount: 1000 });
     const text = fc.oneof(
       fc
@@ -200,7 +200,13 @@ describe("the packer", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(reading, { maxLength: 30 }), fc.nat(970), async (odd, plain) => {
         const many = Array.from({ length: plain }, () => ({ name: "n", value: Math.PI, monoMs: 0 }));
-        const admitted = admit([...odd, ...many], {}, runtime.clock, { lastIn: new Map() }, () => undefined);
+        const admitted = admit(
+          [...odd, ...many],
+          {},
+          { monoMs: timers.nowMs(), baseMs: 0 },
+          { lastIn: new Map() },
+          () => undefined,
+        );
         if (admitted.length === 0) return;
         await append(admitted);
         timers.advance(5000);

@@ -12,7 +12,7 @@ import { waitingIn } from "#agent/delivery/outbox.ts";
 import { openStore } from "#agent/store/open.ts";
 import type { Store } from "#agent/store/store.ts";
 import { parseTelemetry } from "#agent/telemetry/index.ts";
-import { ClockWatch } from "#agent/time/clock-state.ts";
+import { ClockWatch } from "#agent/time/clock-watch.ts";
 import type { DriverContext } from "#drivers/driver.ts";
 import type { Homeserver, TestUser } from "#test/homeserver/homeserver.ts";
 import { fastRuntime } from "../delivery/support.ts";

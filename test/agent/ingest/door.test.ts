@@ -12,7 +12,7 @@ import { timeText } from "#agent/telemetry/lines.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
 import type { Reading } from "#drivers/driver.ts";
 
-const clock = { wallMs: () => 1_800_000_000_000, monoMs: () => 50_000 };
+const now = { monoMs: 50_000, baseMs: 1_799_999_950_000 };
 const reading = (change: Partial<Reading>): Reading => ({ name: "n", value: 1, monoMs: 50_000, ...change });
 
 const through = (
@@ -21,7 +21,7 @@ const through = (
   state: DoorState = { lastIn: new Map() },
 ): { admitted: StampedReading[]; away: TurnedAway[] } => {
   const away: TurnedAway[] = [];
-  return { admitted: admit(readings, channels, clock, state, (why) => away.push(why)), away };
+  return { admitted: admit(readings, channels, now, state, (why) => away.push(why)), away };
 };
 
 /** The largest event that these can make, with every other field at its longest. */
@@ -29,7 +29,12 @@ const worstEvent = (readings: readonly StampedReading[]): JsonObject => ({
   ...encodePlain({
     device: "d".repeat(64),
     stream: "s".repeat(12),
-    epoch: { boot: "b".repeat(36), bootSeq: Number.MAX_SAFE_INTEGER, clock: "unset" },
+    epoch: {
+      boot: "b".repeat(36),
+      bootSeq: Number.MAX_SAFE_INTEGER,
+      clock: "unset",
+    },
+    offsetMs: Number.MIN_SAFE_INTEGER,
     seq: Number.MAX_SAFE_INTEGER,
     lost: [],
     readings,

@@ -26,13 +26,14 @@ const bench = (): Bench => {
     append: appended,
     depth: () => ({ readings: 0, bytes: 0, lost: 0 }),
     taken: () => undefined,
+    clockKnown: () => Promise.resolve(),
     onAppended: () => undefined,
   };
   const ingest = new Ingest({
     runtime: { clock, log, random, timers },
     journal,
     channels: { n: { show: true, every: 1000 } },
-    clockState: () => "ntp",
+    epoch: () => ({ clock: "ntp", line: { baseMs: 0, offsetMs: 0 } }),
     reveal: (options) => options,
   });
   const contexts: DriverContext[] = [];

@@ -29,7 +29,7 @@ it("is down and says why, while another driver goes on", async () => {
     runtime: { clock: context.clock, log: context.log, random: context.random, timers },
     journal,
     channels: {},
-    clockState: () => "ntp",
+    epoch: () => ({ clock: "ntp", line: { baseMs: 0, offsetMs: 0 } }),
     reveal: (options) => options,
   });
   const ticking = (tick: (context: DriverContext) => void) =>
