@@ -21,6 +21,11 @@ export class Holds {
     this.#rooms.set(roomId, untilMs);
   }
 
+  /** It does again. */
+  clearRoom(roomId: string): void {
+    this.#rooms.delete(roomId);
+  }
+
   /** The network is back. */
   reachable(): void {
     this.#awayUntil = 0;

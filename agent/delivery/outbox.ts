@@ -28,6 +28,8 @@ export interface OutboxRow {
   readonly attempts: number;
   readonly inDoubt: boolean;
   readonly afterEvent: string | null;
+  /** The content of the `m.room.encrypted` that it became at an earlier attempt. */
+  readonly cipher: JsonObject | null;
 }
 
 /** The key in each content by which an attempt in doubt is found again, by us and by a reader that drops duplicates. */
@@ -78,6 +80,9 @@ export const put = (database: Database, vault: Vault, random: Random, outgoing: 
 
 const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
 
+const openCipher = (stored: unknown): JsonObject | null =>
+  typeof stored === "string" ? (JSON.parse(stored) as JsonObject) : null; // `storeCipher` wrote one
+
 const toRow = (vault: Vault, row: Row): OutboxRow => ({
   id: Number(row["id"]),
   lane: LANES.find((lane) => lane === row["lane"]) ?? "bulk",
@@ -89,6 +94,7 @@ const toRow = (vault: Vault, row: Row): OutboxRow => ({
   attempts: Number(row["attempts"]),
   inDoubt: row["in_doubt"] === 1,
   afterEvent: textOrNull(row["after_event"]),
+  cipher: openCipher(row["cipher"]),
 });
 
 /** The oldest row of a lane whose room is not among `heldRooms`; null if there is none. */
@@ -117,6 +123,11 @@ export const markAttempt = (database: Database, row: OutboxRow): boolean => {
     )
     .run(textOrNull(newest?.["event_id"]), row.id);
   return changes === 1;
+};
+
+/** What the row became, in the transaction that moves the ratchet on: sent again it is the same, and it is looked for by it. */
+export const storeCipher = (database: Database, row: Pick<OutboxRow, "id">, cipher: JsonObject): void => {
+  database.prepare("UPDATE outbox SET cipher = ? WHERE id = ?").run(JSON.stringify(cipher), row.id);
 };
 
 /** The last attempt certainly did not reach the room (429, or absent when looked for). */
@@ -180,7 +191,7 @@ export const waitingFor = (database: Database, lane: Lane, roomId: string): numb
 export const reroute = (database: Database, lane: Lane, roomId: string): void => {
   database
     .prepare(
-      "UPDATE outbox SET room_id = ?1, after_event = NULL WHERE lane = ?2 AND room_id <> ?1 AND in_doubt = 0",
+      "UPDATE outbox SET room_id = ?1, after_event = NULL, cipher = NULL WHERE lane = ?2 AND room_id <> ?1 AND in_doubt = 0",
     )
     .run(roomId, lane);
 };

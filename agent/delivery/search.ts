@@ -2,7 +2,7 @@
 //
 //   newest ... others' events ... [ours?] ... the newest event of ours from before the first attempt | history
 //   <--- page --- page --- page ---          (found: settled)            the search ends here: absent
-import type { MatrixClient } from "#agent/matrix/types.ts";
+import type { MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
 import { SEARCH_PAGE_EVENTS, SEARCH_PAGES_MAX } from "./limits.ts";
 import { type OutboxRow, TXN_KEY } from "./outbox.ts";
 
@@ -11,6 +11,13 @@ export interface SearchProgress {
   from: string | null;
   pages: number;
 }
+
+/** An encrypted event shows nothing of its transaction ID; its ciphertext is its own, as no index of a ratchet is used twice. */
+const isMadeOf = (row: OutboxRow, { content }: RoomEvent): boolean =>
+  row.cipher === null
+    ? content[TXN_KEY] === row.txnId
+    : content["ciphertext"] === row.cipher["ciphertext"] &&
+      content["session_id"] === row.cipher["session_id"];
 
 export const beginSearch = (): SearchProgress => ({ from: null, pages: 0 });
 
@@ -27,9 +34,7 @@ export const findInRoom = async (
       limit: SEARCH_PAGE_EVENTS,
       ...(from === null ? {} : { from }),
     });
-    const found = events.find(
-      ({ sender, content }) => sender === client.userId && content[TXN_KEY] === row.txnId,
-    );
+    const found = events.find((event) => event.sender === client.userId && isMadeOf(row, event));
     if (found !== undefined) return found.eventId;
     // An empty page is not the end of the room where the server left its events out; a position that stands still is.
     if (end === null || end === from || events.some(({ eventId }) => eventId === row.afterEvent)) return null;

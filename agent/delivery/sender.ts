@@ -9,6 +9,7 @@ import { Holds, Streaks } from "./holds.ts";
 import { LANES, type Lane } from "./lanes.ts";
 import { STORE_RETRY_MS } from "./limits.ts";
 import { acknowledge, bury, clearDoubt, head, markAttempt, type OutboxRow } from "./outbox.ts";
+import { inClear, type Preparer, type Wire } from "./prepare.ts";
 import { beginSearch, findInRoom, type SearchProgress } from "./search.ts";
 import { type Hold, isUnreachable, searchVerdictOf, type Verdict, verdictOf } from "./verdict.ts";
 
@@ -30,13 +31,14 @@ export interface SenderStats {
 }
 
 /** Which step of an attempt failed. */
-type Step = "search" | "put";
+type Step = "search" | "prepare" | "put";
 
 export class Sender {
   readonly #store: Store;
   readonly #client: MatrixClient;
   readonly #runtime: Runtime;
   readonly #hooks: SenderHooks;
+  readonly #preparer: Preparer;
   readonly #busy = new Map<Lane, Promise<void>>();
   readonly #holds = new Holds();
   readonly #streaks = new Streaks();
@@ -46,11 +48,18 @@ export class Sender {
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
 
-  constructor(store: Store, client: MatrixClient, runtime: Runtime, hooks: SenderHooks) {
+  constructor(
+    store: Store,
+    client: MatrixClient,
+    runtime: Runtime,
+    hooks: SenderHooks,
+    preparer: Preparer = inClear,
+  ) {
     this.#store = store;
     this.#client = client;
     this.#runtime = runtime;
     this.#hooks = hooks;
+    this.#preparer = preparer;
   }
 
   /** Something was put into the outbox, or may be sent again. Starts every lane that is free to go. Never throws: who calls is a timer, or has no part in it. */
@@ -75,6 +84,12 @@ export class Sender {
   /** The network is back: waiting for it ends now. A rate limit is waited for all the same. */
   retryNow(): void {
     this.#holds.reachable();
+    this.wake();
+  }
+
+  /** What a room waited for is there. */
+  roomReady(roomId: string): void {
+    this.#holds.clearRoom(roomId);
     this.wake();
   }
 
@@ -132,8 +147,11 @@ export class Sender {
     let step: Step = "search";
     try {
       if (row.inDoubt && (await this.#settledBySearch(row))) return;
+      step = "prepare";
+      const wire = await this.#prepared(row);
+      if (wire === null) return;
       step = "put";
-      await this.#send(row);
+      await this.#put(row, wire);
     } catch (error) {
       if (error instanceof StoreError && error.code === "BUSY") this.#busyStore();
       else if (error instanceof MatrixError) await this.#failed(row, step, error);
@@ -148,11 +166,27 @@ export class Sender {
     log.warn({}, "the store has too many transactions waiting: sending waits");
   }
 
-  async #send(row: OutboxRow): Promise<void> {
-    if (!(await this.#store.transaction((database) => markAttempt(database, row)))) return;
-    await this.#store.durable();
+  /** What to send, durable together with the mark of the attempt; null if there is nothing to send now. */
+  async #prepared(row: OutboxRow): Promise<Wire | null> {
+    const prepared = await this.#preparer.prepare(row);
+    if (prepared.kind === "wait") {
+      const { clock, log } = this.#runtime;
+      this.#holds.room(row.roomId, clock.monoMs() + prepared.delayMs);
+      log.warn({ lane: row.lane, roomId: row.roomId, delayMs: prepared.delayMs }, prepared.reason);
+      return null;
+    }
+    const wire = await this.#store.transaction((database) => {
+      // A null out of `wire` leaves the mark away as well: nothing was and nothing will be sent.
+      const made = prepared.wire(database);
+      return made !== null && markAttempt(database, row) ? made : null;
+    });
+    if (wire !== null) await this.#store.durable();
+    return wire;
+  }
+
+  async #put(row: OutboxRow, wire: Wire): Promise<void> {
     this.#counters.attempts += 1;
-    const eventId = await this.#client.send(row.roomId, row.type, row.txnId, row.content);
+    const eventId = await this.#client.send(row.roomId, wire.type, row.txnId, wire.content);
     this.#answered(row);
     await this.#settle(row, eventId);
   }
@@ -193,7 +227,7 @@ export class Sender {
     if (error.kind === "refused") this.#searches.delete(row.lane);
     const ofRoom = error.kind === "unavailable" && error.errcode !== null;
     const failures = this.#streaks.failed(row.roomId, ofRoom);
-    const judge = step === "search" ? searchVerdictOf : verdictOf;
+    const judge = step === "put" ? verdictOf : searchVerdictOf;
     await this.#apply(row, judge(error, failures, this.#runtime.random), error);
   }
 

@@ -30,6 +30,8 @@ export const deliveryMigrations: Migrations = {
        reason TEXT NOT NULL,
        at_ms INTEGER NOT NULL
      ) STRICT;`,
+    // JSON: the content of the m.room.encrypted that the row became, as it was or will be sent. Null: not encrypted (yet).
+    "ALTER TABLE outbox ADD COLUMN cipher TEXT",
   ],
 };
 

@@ -59,7 +59,7 @@ describe("a search in the room", () => {
     expect(post.server.countRequests(MESSAGES)).toBeLessThanOrEqual(11);
   });
 
-  const row = { roomId: "!r", txnId: "t1", afterEvent: "$before" } as OutboxRow;
+  const row = { roomId: "!r", txnId: "t1", afterEvent: "$before", cipher: null } as OutboxRow;
   const event = (eventId: string, sender: string, txn: string): RoomEvent => ({
     eventId,
     roomId: "!r",
@@ -91,6 +91,16 @@ describe("a search in the room", () => {
     const before = pages([[event("$before", "@us", "t0")], [event("$x", "@us", "t1")]]);
     expect(await findInRoom(before.client, row, beginSearch())).toBeNull();
     expect(before.asked()).toBe(1);
+  });
+
+  it("finds an encrypted one by its own ciphertext, and by nothing else", async () => {
+    const cipher = (eventId: string, ciphertext: string): RoomEvent => ({
+      ...event(eventId, "@us", "t1"),
+      content: { session_id: "s", ciphertext },
+    });
+    const encrypted = { ...row, cipher: { session_id: "s", ciphertext: "AwgB" } };
+    const list = [[cipher("$other", "AwgC"), event("$clear", "@us", "t1"), cipher("$x", "AwgB")]];
+    expect(await findInRoom(pages(list).client, encrypted, beginSearch())).toBe("$x");
   });
 
   it("takes nobody else's event for ours, and gives up in a room without end", async () => {
