@@ -64,6 +64,7 @@ export class Upstream {
 
   constructor(context: UpstreamContext) {
     this.#context = context;
+    context.clock.onEpoch(() => this.#connected?.packer.run());
     this.#http = createHttp({
       timers: context.runtime.timers,
       signal: this.#aborter.signal,
@@ -134,7 +135,9 @@ export class Upstream {
     if (up === this.#linkUp) return;
     this.#linkUp = up;
     this.#context.link(up);
-    if (up) this.#connected?.sender.retryNow();
+    if (!up) return;
+    this.#connected?.packer.run();
+    this.#connected?.sender.retryNow();
   }
 
   async #run(): Promise<void> {
@@ -179,7 +182,7 @@ export class Upstream {
   }
 
   #connect(session: Session, client: MatrixClient, rooms: AgentRooms): Connected {
-    const { config, journal, runtime, store } = this.#context;
+    const { clock, config, journal, runtime, store } = this.#context;
     const sender: Sender = new Sender(store, client, runtime, {
       link: (up) => this.#link(up),
       left: (lane) => {
@@ -190,7 +193,8 @@ export class Upstream {
     const wake = (): void => sender.wake();
     const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
     const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
-    const packing = { ...where, maxAgeMs, maxCount };
+    const held = (): boolean => !this.#linkUp && clock.state() === "unset";
+    const packing = { ...where, maxAgeMs, maxCount, held };
     const packer = new Packer(store, journal, runtime, packing, wake);
     const peopleRoom = rooms.people.roomId;
     const { snapshot } = this.#context;

@@ -16,6 +16,8 @@ export interface PackerOptions {
   readonly namespace: string;
   readonly maxAgeMs: number;
   readonly maxCount: number;
+  /** True: what waits stays readings, whose times can still be repaired: nothing could be sent now, and the clock is not known. `run` when that ends. */
+  readonly held?: () => boolean;
 }
 
 interface Packed {
@@ -89,6 +91,7 @@ export class Packer {
 
   #due(): boolean {
     const now = this.#runtime.clock.monoMs();
+    if (this.#options.held?.() === true) return false;
     if (now < this.#notBeforeMono || this.#journal.depth().readings === 0) return false;
     return this.#isFull() || now - this.#oldestMono >= this.#options.maxAgeMs;
   }
@@ -98,6 +101,7 @@ export class Packer {
     this.#cancelTimer = null;
     // The bulk lane says when there is room. What only became due since the last look is looked at again at once.
     if (this.#stopped || this.#journal.depth().readings === 0 || this.#laneFull) return;
+    if (this.#options.held?.() === true) return;
     const now = this.#runtime.clock.monoMs();
     // Committed while the last pack was made, and not yet told of: its time begins now.
     if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = now;

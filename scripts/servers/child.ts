@@ -61,9 +61,19 @@ const keepTail = (child: ChildProcess): (() => string) => {
 };
 
 /** Starts a program that is to run until it is stopped. */
-export const startChild = (command: string, args: readonly string[], cwd: string): Running => {
+export const startChild = (
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  environment: Readonly<Record<string, string>> = {},
+): Running => {
   const [program, all] = dyingWithUs(command, args);
-  const child = spawn(program, all, { cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, all, {
+    cwd,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
+  });
   const { pid } = child;
   if (pid === undefined) throw new Error(`could not start ${command}`);
   const tail = keepTail(child);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { parseTelemetry, type ReceivedReading } from "#agent/telemetry/index.ts";
+import { parseTelemetry, type ReceivedReading, type ReceivedTelemetry } from "#agent/telemetry/index.ts";
 import { type Running, startChild } from "#scripts/servers/child.ts";
 import type { RealServer, ServerUser } from "#scripts/servers/types.ts";
 import { call, type Json, readRoom, readType, text } from "#test/peers/http.ts";
@@ -36,8 +36,10 @@ export interface Site {
   readonly operator: ServerUser;
   readonly rooms: Rooms;
   /** Starts `petrel run`; the state folder stays between starts. */
-  start(): Running;
-  /** All readings of the data room, in the order of the room. */
+  start(environment?: Readonly<Record<string, string>>): Running;
+  /** All telemetry of the data room, in the order of the room. */
+  telemetry(): Promise<ReceivedTelemetry[]>;
+  /** Its readings. */
   readings(): Promise<ReceivedReading[]>;
   say(user: ServerUser, body: string): Promise<string>;
   /** Bodies of the device's replies to an event. */
@@ -112,6 +114,10 @@ export const makeSite = async (options: SiteOptions): Promise<Site> => {
   const configFile = join(folder, "petrel.yaml");
   writeFileSync(join(folder, "password"), device.password, { mode: 0o600 });
   writeFileSync(configFile, yamlFor(folder, server.url, device, rooms, options.yaml));
+  const telemetry = async (): Promise<ReceivedTelemetry[]> => {
+    const events = await readType(server.url, operator.accessToken, rooms.data, "dev.petrel.telemetry");
+    return events.map(({ content }) => parseTelemetry(content));
+  };
   const running: Running[] = [];
   onTestFinished(async () => {
     await Promise.all(running.map((agent) => agent.kill()));
@@ -122,19 +128,18 @@ export const makeSite = async (options: SiteOptions): Promise<Site> => {
     device,
     operator,
     rooms,
-    start: () => {
+    start: (environment = {}) => {
       const agent = startChild(
         process.execPath,
         [join(ROOT, "agent/main.ts"), "--config", configFile, "run"],
         ROOT,
+        environment,
       );
       running.push(agent);
       return agent;
     },
-    readings: async () => {
-      const events = await readType(server.url, operator.accessToken, rooms.data, "dev.petrel.telemetry");
-      return events.flatMap(({ content }) => [...parseTelemetry(content).readings]);
-    },
+    telemetry,
+    readings: async () => (await telemetry()).flatMap(({ readings }) => [...readings]),
     say: (user, body) => say(server, rooms.people, user, body),
     repliesTo: async (eventId) => {
       const events = await readRoom(server.url, operator.accessToken, rooms.people);
