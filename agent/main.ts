@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Outside, Terminal } from "./outside.ts";
 import type { WorkerSource } from "./store/checkpoint.ts";
 
@@ -91,6 +92,14 @@ const onUncaught = (listener: (error: unknown) => void): (() => void) => {
 /** Monotonic milliseconds of CLOCK_MONOTONIC, the same clock that the kernel stamps GPIO edges with. */
 const NS_PER_MS = 1e6;
 
+/** V8's own `gc` becomes visible in contexts that are made after the flag is set. It asks for a full collection as under low memory. */
+const collectGarbage = (): void => {
+  setFlagsFromString("--expose-gc");
+  const gc: unknown = runInNewContext("gc");
+  const how = { type: "major", execution: "sync", flavor: "last-resort" };
+  if (typeof gc === "function") Reflect.apply(gc, undefined, [how]);
+};
+
 const outside: Omit<Outside, "worker"> = {
   clock: { wallMs: () => Date.now(), monoMs: () => Number(process.hrtime.bigint()) / NS_PER_MS },
   timers: {
@@ -117,6 +126,7 @@ const outside: Omit<Outside, "worker"> = {
   onSignal,
   onUncaught,
   umask: (mask) => process.umask(mask),
+  collectGarbage,
 };
 
 const LINGER_MS = 3000;

@@ -12,6 +12,9 @@ import { systemProbes } from "#agent/time/probes.ts";
 import { BUILD_MS, VERSION } from "#agent/version.ts";
 import { loadSetting, openOwnStore, type Setting, socketOf } from "./setting.ts";
 
+/** By then the agent has logged in and the code of the start is not needed any longer. */
+const SETTLED_AFTER_MS = 5000;
+
 /** What ended the run: a signal, or an error after which it cannot go on. */
 type End = { readonly signal: string } | { readonly error: unknown };
 
@@ -100,7 +103,9 @@ const runWithStore = async (
   log.info({ version: VERSION, device, config: setting.configFile }, "Petrel runs");
   const context = { agent, config: setting.config, store, runtime };
   const control = await openControl(setting, context, log);
+  const cancel = runtime.timers.after(SETTLED_AFTER_MS, outside.collectGarbage);
   const end = await ending.ended;
+  cancel();
   if ("error" in end) log.error({}, `Petrel cannot go on: ${messageOf(end.error)}`);
   else log.info({}, `Petrel stops (${end.signal})`);
   await control.close();
