@@ -13,6 +13,7 @@ import { answerClaim, claimRefused } from "./olm/claim.ts";
 import { toDeviceRefused } from "./olm/refused.ts";
 import { isFinal } from "./refusals.ts";
 import type { Answer } from "./requests.ts";
+import { accountDataRefused, answerAccountDataGet } from "./secrets/storage.ts";
 import type { RequestRow } from "./store/store.ts";
 import { requestSent } from "./verification/request.ts";
 
@@ -55,6 +56,12 @@ function dispatch(context: Context, row: RequestRow, answer: Answer): void {
     case "room-event":
       if (answer.ok && isJsonObject(answer.body))
         requestSent(context, row.detail["verification"], answer.body);
+      return;
+    case "account-data-get":
+      answerAccountDataGet(context, row, answer);
+      return;
+    case "account-data-put":
+      accountDataRefused(context, row, answer);
       return;
     case "to-device":
       if (refused) toDeviceRefused(context, row, answer);

@@ -12,6 +12,7 @@
  * - `NOT_SHARED`: the room key must be shared first, or its messages have not been answered yet.
  * - `IDENTITY_CHANGED`: a member's identity changed after it was verified, and the chosen strategy stops at that.
  * - `UNKNOWN_VERIFICATION`, `WRONG_PHASE`, `TOO_MANY_VERIFICATIONS`: of a verification; list them to see what each is at.
+ * - `SECRET_STORAGE`, `BACKUP`: there is one already, or it is not known whether there is.
  */
 export type MachineErrorCode =
   | "OTHER_DEVICE"
@@ -26,7 +27,9 @@ export type MachineErrorCode =
   | "IDENTITY_CHANGED"
   | "UNKNOWN_VERIFICATION"
   | "WRONG_PHASE"
-  | "TOO_MANY_VERIFICATIONS";
+  | "TOO_MANY_VERIFICATIONS"
+  | "SECRET_STORAGE"
+  | "BACKUP";
 
 /** `code` is for programs, `message` for people: what was expected, what was found, what to do. No secrets. */
 export class MachineError extends Error {

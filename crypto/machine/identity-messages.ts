@@ -1,24 +1,35 @@
-// To-device messages that are about our user rather than a room: verification. They are taken here once they were read and judged (olm/receive.ts),
+// To-device messages that are about our user rather than a room: verification and secrets. They are taken here once they were read and judged (olm/receive.ts),
 // and stay in the results for whoever logs them.
+import type { JsonObject } from "../shape.ts";
 import type { Context } from "./context.ts";
 import { receiveToDevice, type ToDeviceResult } from "./olm/receive.ts";
+import { receiveSecret, receiveSecretRequest } from "./secrets/gossip.ts";
 import { isVerificationType, receiveVerification } from "./verification/receive.ts";
 
 export function receiveToDeviceEvents(
   context: Context,
   events: readonly unknown[],
 ): readonly ToDeviceResult[] {
-  return events.map((event) => {
-    const result = receiveToDevice(context, event);
-    takeMessage(context, result);
-    return result;
-  });
+  return events.map((event) => takeMessage(context, receiveToDevice(context, event)));
 }
 
-function takeMessage(context: Context, result: ToDeviceResult): void {
-  if (result.kind === "plain" && isVerificationType(result.type)) {
-    receiveVerification(context, result.sender, result.type, result.content);
-  } else if (result.kind === "decrypted" && isVerificationType(result.message.type)) {
-    receiveVerification(context, result.message.sender, result.message.type, result.message.content);
+function takeMessage(context: Context, result: ToDeviceResult): ToDeviceResult {
+  if (result.kind === "plain") takePlain(context, result.sender, result.type, result.content);
+  if (result.kind !== "decrypted") return result;
+  const { message } = result;
+  if (message.type !== "m.secret.send") {
+    takePlain(context, message.sender, message.type, message.content);
+    return result;
   }
+  if (receiveSecret(context, message)) {
+    context.notify({ kind: "secret-received", deviceId: message.device?.deviceId ?? "" });
+  }
+  // Results are logged: the secret itself goes no further.
+  return { ...result, message: { ...message, content: {} } };
+}
+
+/** What proves nothing by how it came. */
+function takePlain(context: Context, sender: string, type: string, content: JsonObject): void {
+  if (isVerificationType(type)) receiveVerification(context, sender, type, content);
+  else if (type === "m.secret.request") receiveSecretRequest(context, sender, content);
 }

@@ -34,13 +34,15 @@ import { decryptRoomEvent, type RoomEventResult } from "./rooms/decrypt.ts";
 import { encryptRoomEvent } from "./rooms/encrypt.ts";
 import { receiveRoomEncryption } from "./rooms/settings.ts";
 import { invalidateRoomKey, type ShareOptions, type ShareProgress, shareRoomKey } from "./rooms/share.ts";
+import { type SecretCalls, secretCalls } from "./secrets/calls.ts";
+import { answerSecretRequests, askForSecrets } from "./secrets/gossip.ts";
 import type { AccountRow, DeviceRow, MachineStore } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
 import { type VerificationCalls, verificationCalls } from "./verification/calls.ts";
 import { expireVerifications } from "./verification/flow.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
-export interface MachineCalls extends CrossSigningCalls, VerificationCalls {
+export interface MachineCalls extends CrossSigningCalls, VerificationCalls, SecretCalls {
   /** Makes our device's keys, unless the store has them. @throws MachineError OTHER_DEVICE */
   setUp(): { readonly curve25519: string; readonly ed25519: string };
   /** What a /sync said of our keys on the server. */
@@ -108,6 +110,7 @@ export function createMachine(config: MachineConfig): Machine {
       return {
         ...crossSigningCalls(run),
         ...verificationCalls(run),
+        ...secretCalls(run),
         notices,
         setUp: () => run(setUp),
         receiveKeyCounts: (counts) => run((context) => receiveKeyCounts(context, counts)),
@@ -213,6 +216,8 @@ function outgoingRequests(context: Context): readonly Request[] {
   prepareUpload(context);
   prepareIdentity(context);
   prepareSignatures(context);
+  askForSecrets(context);
+  answerSecretRequests(context);
   prepareQueries(context);
   claimFor(context, wedgedDevices(context));
   return context.rows.list("request", "").map(({ row }) => row.request);

@@ -55,6 +55,14 @@ export type Notice =
       readonly deviceId: string | null;
       readonly error: string;
     }
+  /** The server did not take a piece of account data, so secret storage is not as it should be. */
+  | { readonly kind: "account-data-refused"; readonly type: string; readonly error: string }
+  /** A secret came from a device of ours, and is kept. */
+  | { readonly kind: "secret-received"; readonly deviceId: string }
+  /** The key backup on the server is another one than before. */
+  | { readonly kind: "backup-changed"; readonly version: string | null; readonly trusted: boolean }
+  /** The server does not take room keys for the backup, and nothing is tried until it is asked about the backup again. */
+  | { readonly kind: "backup-refused"; readonly error: string }
   /** A one-time key that a server gave does not hold under the device's pinned key. */
   | {
       readonly kind: "one-time-key-rejected";

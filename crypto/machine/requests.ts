@@ -11,7 +11,12 @@ export type RequestKind =
   | "to-device"
   | "cross-signing-upload"
   | "signatures-upload"
-  | "room-event";
+  | "room-event"
+  | "account-data-get"
+  | "account-data-put"
+  | "backup-version"
+  | "backup-create"
+  | "backup-upload";
 
 export interface Request {
   /** For `answer`; unique in the life of the store. */

@@ -17,6 +17,7 @@ const NOTHING: CrossSigningRow = {
   challenge: null,
   refusal: null,
   shown: false,
+  asksForSecrets: false,
   signNotBeforeMs: 0,
 };
 

@@ -34,7 +34,8 @@ export function beginWork(store: MachineStore): Work {
     },
     // As above: the pair is right by the method's own type, which a union of pairs cannot express.
     put: (table, group, item, row) => set({ table, group, item, row } as Change),
-    delete: (table, group, item) => set({ table, group, item, row: null }),
+    // As above: null is a value of every table, and the union has too many members for the compiler to see it.
+    delete: (table, group, item) => set({ table, group, item, row: null } as Change),
     changes: () => [...groups.values()].flatMap((items) => [...items.values()]),
   };
 }

@@ -1,6 +1,7 @@
 // What a verification that went well makes trusted: another user's identity, our own, or a device of ours.
 import type { Context } from "../context.ts";
 import { wantSignature } from "../cross-signing/sign.ts";
+import { updateCrossSigning } from "../cross-signing/upload.ts";
 import { acknowledgeIdentity, confirmOwnIdentity, deviceTrust, isUserVerified } from "../devices/trust.ts";
 import type { DeviceRow } from "../store/store.ts";
 import { say } from "./flow.ts";
@@ -26,6 +27,8 @@ function trustCompared(context: Context, { userId }: VerificationRow, { master, 
     if (device !== null && !deviceTrust(context, device).crossSigned) {
       wantSignature(context, userId, device.deviceId, device.ed25519);
     }
+    // Once both are signed, that device may give us what we lack.
+    updateCrossSigning(context, { asksForSecrets: true });
   } else if (master !== null) {
     acknowledgeIdentity(context, userId);
     wantSignature(context, userId, null, master);
