@@ -13,10 +13,7 @@ export type RequestKind =
   | "signatures-upload"
   | "room-event"
   | "account-data-get"
-  | "account-data-put"
-  | "backup-version"
-  | "backup-create"
-  | "backup-upload";
+  | "account-data-put";
 
 export interface Request {
   /** For `answer`; unique in the life of the store. */
