@@ -4,7 +4,8 @@ import { addRequest, type Context, requestsUnderWay } from "../context.ts";
 import { markDirty } from "../devices/tracking.ts";
 import { errorCode, isFinal, type Refusal } from "../refusals.ts";
 import type { Answer } from "../requests.ts";
-import type { CrossSigningRow, RequestRow } from "../store/store.ts";
+import type { CrossSigningRow } from "../store/identity-rows.ts";
+import type { RequestRow } from "../store/store.ts";
 import { readChallenge } from "./authentication.ts";
 import { forgetKeys, KEY_USAGES, makeKeys, privateKey, publicKeyOf, uploadBody } from "./keys.ts";
 
