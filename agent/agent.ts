@@ -13,6 +13,7 @@ import { encryptionMigrations } from "./encryption/tables.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import { journalMigrations } from "./journal/tables.ts";
+import { livenessMigrations } from "./liveness/tables.ts";
 import type { Credentials } from "./matrix/login.ts";
 import { matrixMigrations } from "./matrix/migrations.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
@@ -32,6 +33,7 @@ export const MIGRATIONS: readonly Migrations[] = [
   deliveryMigrations,
   commandsMigrations,
   encryptionMigrations,
+  livenessMigrations,
 ];
 
 export interface AgentContext {
@@ -87,6 +89,7 @@ const snapshotOf = (
     state: "online",
     upMs: monoMs - startedMono,
     clock: context.clock.state(),
+    asOfMs: context.clock.nowMs(),
     drivers: ingest.views(),
     channels: ingest.values.shown(readings),
     readings,

@@ -8,13 +8,15 @@ import { type Outgoing, put, TXN_CHARS, withTxnId } from "./delivery/outbox.ts";
 import { Packer } from "./delivery/packer.ts";
 import { Sender } from "./delivery/sender.ts";
 import type { Journal } from "./journal/journal.ts";
+import { currentBoot } from "./journal/stream.ts";
+import { Liveness } from "./liveness/liveness.ts";
 import { createClient } from "./matrix/client.ts";
 import { createHttp, type Http } from "./matrix/http.ts";
 import type { Credentials } from "./matrix/login.ts";
 import { retried } from "./matrix/retry.ts";
 import { openSession, type Session } from "./matrix/session.ts";
 import { createSync, type Sync } from "./matrix/sync.ts";
-import type { MatrixClient } from "./matrix/types.ts";
+import type { MatrixClient, SyncConsumer } from "./matrix/types.ts";
 import { checkEvent } from "./matrix/validate.ts";
 import { type AgentRooms, ensureRooms } from "./rooms/rooms.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
@@ -47,6 +49,7 @@ interface Connected {
   readonly sender: Sender;
   readonly packer: Packer;
   readonly status: StatusMessage;
+  readonly liveness: Liveness;
   readonly commands: CommandService;
   readonly sync: Sync;
 }
@@ -85,6 +88,7 @@ export class Upstream {
       if (connected !== null && !this.#context.store.failed.aborted) {
         await connected.packer.stop();
         await connected.status.stop();
+        await connected.liveness.goodbye();
         if (this.#linkUp) await this.#farewell(connected);
       }
     } catch (error) {
@@ -93,6 +97,7 @@ export class Upstream {
       this.#aborter.abort();
     }
     connected?.status.halt();
+    connected?.liveness.halt();
     await Promise.all([connected?.packer.stop(), connected?.sender.stop(), connected?.commands.stop()]);
     await this.#running;
   }
@@ -135,9 +140,12 @@ export class Upstream {
     if (up === this.#linkUp) return;
     this.#linkUp = up;
     this.#context.link(up);
-    if (!up) return;
-    this.#connected?.packer.run();
-    this.#connected?.sender.retryNow();
+    const connected = this.#connected;
+    if (!up || connected === null) return;
+    connected.packer.run();
+    connected.sender.retryNow();
+    connected.liveness.linkUp();
+    void connected.status.check(connected.client);
   }
 
   async #run(): Promise<void> {
@@ -150,6 +158,7 @@ export class Upstream {
     const connected = this.#connect(session, client, rooms);
     this.#connected = connected;
     await connected.status.start();
+    await connected.liveness.start();
     await connected.commands.start();
     connected.sender.wake();
     await connected.sync.run();
@@ -205,8 +214,30 @@ export class Upstream {
       wake,
     });
     const commands = this.#commandService(client, rooms, wake);
-    const sync = this.#createSync(session, client, peopleRoom, commands);
-    return { client, rooms, sender, packer, status, commands, sync };
+    const liveness = this.#liveness(client, rooms, status, wake);
+    const sync = this.#createSync(session, client, peopleRoom, [commands, status]);
+    return { client, rooms, sender, packer, status, liveness, commands, sync };
+  }
+
+  #liveness(client: MatrixClient, rooms: AgentRooms, status: StatusMessage, wake: () => void): Liveness {
+    const { clock, config, runtime, store } = this.#context;
+    const { name: device } = config.device;
+    return new Liveness({
+      client,
+      store,
+      runtime,
+      clock,
+      config: config.rooms.liveness,
+      device,
+      boot: store.read(currentBoot),
+      namespace: NAMESPACE,
+      dataRoom: rooms.data.roomId,
+      peopleRoom: rooms.people.roomId,
+      offlineCard: () => status.offlineCard(device, config.rooms.liveness.timeout),
+      cardFired: () => void status.retell(),
+      isUp: () => this.#linkUp,
+      wake,
+    });
   }
 
   #commandService(client: MatrixClient, rooms: AgentRooms, wake: () => void): CommandService {
@@ -230,7 +261,12 @@ export class Upstream {
     });
   }
 
-  #createSync(session: Session, client: MatrixClient, peopleRoom: string, commands: CommandService): Sync {
+  #createSync(
+    session: Session,
+    client: MatrixClient,
+    peopleRoom: string,
+    consumers: readonly SyncConsumer[],
+  ): Sync {
     const { runtime, store } = this.#context;
     return createSync({
       runtime,
@@ -238,7 +274,7 @@ export class Upstream {
       client,
       session,
       http: this.#http,
-      consumers: [commands],
+      consumers,
       // Nobody here reads the data room: our own telemetry need not come back over a metered link, nor wake anybody up.
       filter: { rooms: [peopleRoom], notTypes: [`${NAMESPACE}.telemetry`] },
       signal: this.#aborter.signal,
@@ -249,7 +285,7 @@ export class Upstream {
   }
 
   /** Waits, bounded, until the outbox has sent its last words. */
-  async #farewell({ sender }: Connected): Promise<void> {
+  async #farewell({ liveness, sender }: Connected): Promise<void> {
     const { clock, timers } = this.#context.runtime;
     sender.wake();
     const until = clock.monoMs() + FAREWELL_MS;
@@ -257,5 +293,6 @@ export class Upstream {
       await new Promise<void>((resolve) => {
         timers.after(20, resolve);
       });
+    if (sender.idle()) await liveness.cancelWills();
   }
 }

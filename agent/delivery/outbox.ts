@@ -173,6 +173,11 @@ export const deliveredAs = (database: Database, reference: string): string | nul
     ],
   );
 
+/** The event of this name is of no use any more (it was redacted). */
+export const forgetDelivered = (database: Database, reference: string): void => {
+  database.prepare("DELETE FROM outbox_delivered WHERE reference = ?").run(reference);
+};
+
 /** An event that was put under this name may be in the room already, but which it is there is not known yet. */
 export const isUnsettled = (database: Database, reference: string): boolean =>
   database.prepare("SELECT 1 FROM outbox WHERE reference = ? AND attempts > 0").get(reference) !== null;

@@ -28,6 +28,12 @@ export const streamById = (database: Database, rowId: number): Stream => {
   return toStream(row);
 };
 
+/** This boot, as it is told in events: valid once the journal is open. */
+export const currentBoot = (database: Database): { readonly id: string; readonly seq: number } => {
+  const row = database.prepare("SELECT boot, boot_seq FROM journal_stream ORDER BY id DESC LIMIT 1").get();
+  return { id: String(row?.["boot"] ?? ""), seq: Number(row?.["boot_seq"] ?? 0) };
+};
+
 /** Streams of earlier boots of which nothing waits any more: readings leave in the order of their streams. */
 const forgetEmptied = (database: Database, current: Stream): void => {
   const chunk = database.prepare("SELECT stream FROM journal_chunk ORDER BY id LIMIT 1").get();

@@ -2,6 +2,7 @@
 import type { ZodType } from "zod";
 import * as z from "zod";
 import { duration } from "#agent/config/units.ts";
+import { type LivenessConfig, livenessSchema } from "#agent/liveness/schema.ts";
 
 export interface RoomConfig {
   /** Room ID or alias of a room to join. Without it the agent makes a room and remembers it. */
@@ -16,6 +17,7 @@ export interface RoomsConfig {
   readonly operators: readonly string[];
   /** The status message is edited at most this often (ms). */
   readonly status_every: number;
+  readonly liveness: LivenessConfig;
 }
 
 const roomSchema = z
@@ -36,5 +38,10 @@ export const roomsSchema: ZodType<RoomsConfig> = z.strictObject({
     .array(z.string().regex(/^@[^:\s]+:\S+$/, { error: 'expected a user ID such as "@alice:example.org"' }))
     .default([])
     .describe("Users invited into the rooms that the agent makes, with the power to command."),
-  status_every: duration().prefault("30s").describe("The status message is edited at most this often."),
+  status_every: duration()
+    .prefault("30s")
+    .describe("The status message is edited at most this often, and only when what it shows has changed."),
+  liveness: livenessSchema
+    .prefault({})
+    .describe("How it shows that the device is there, and that it is not."),
 });

@@ -24,6 +24,8 @@ export interface Snapshot {
   readonly state: "online" | "stopping" | "offline";
   readonly upMs: number;
   readonly clock: string;
+  /** When it was made, by the device's clock; told only where that is known. */
+  readonly asOfMs: number;
   readonly drivers: readonly DriverView[];
   /** What the card shows. */
   readonly channels: readonly ChannelView[];
@@ -99,6 +101,12 @@ const WAITING_SHOWN_MIN = 500;
 const shownDrivers = ({ drivers }: Snapshot): readonly DriverView[] => drivers.slice(0, DRIVERS_MAX);
 const shownChannels = ({ channels }: Snapshot): readonly ChannelView[] => channels.slice(0, CHANNELS_MAX);
 
+/** "2026-11-24 17:58 UTC": a card is only edited when something changes, so it says when that was. */
+const minuteText = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+
+const asOf = ({ asOfMs, clock }: Snapshot): string[] =>
+  clock === "unset" ? [] : [`as of ${minuteText(asOfMs)}`];
+
 const footnotes = ({ channels, clock, lost, waiting }: Snapshot): string[] => [
   ...(channels.length > CHANNELS_MAX ? [`${channels.length - CHANNELS_MAX} more readings`] : []),
   ...(clock === "unset" ? ["clock not set: commands that change anything are refused"] : []),
@@ -119,6 +127,7 @@ export const statusText = (snapshot: Snapshot): string =>
         `${cut(label ?? name, VALUE_CHARS_MAX)}: ${cut(valueText(value, unit), VALUE_CHARS_MAX)} (${ageText(ageMs)})`,
     ),
     ...footnotes(snapshot),
+    ...asOf(snapshot),
   ].join("\n");
 
 const escapeHtml = (text: string): string =>
@@ -133,11 +142,41 @@ const html = (snapshot: Snapshot): string => {
     rows.length === 0
       ? ""
       : `<table><tr><th>reading</th><th>value</th><th>age</th></tr>${rows.join("")}</table>`;
-  const lines = [...shownDrivers(snapshot).map(driverLine), ...footnotes(snapshot)].map(
+  const lines = [...shownDrivers(snapshot).map(driverLine), ...footnotes(snapshot), ...asOf(snapshot)].map(
     (line) => `${escapeHtml(line)}<br>`,
   );
   return `<b>${escapeHtml(headline(snapshot))}</b><br>${lines.join("")}${table}`;
 };
+
+/** Beyond it a value counts as old: that is worth an edit, once. */
+const OLD_MS = 600_000;
+
+/** Equal for two snapshots whose cards tell the same: ages and the time apart, which pass by themselves. */
+export const cardKey = (snapshot: Snapshot): string => {
+  const { device, state, version } = snapshot;
+  const channels = shownChannels(snapshot).map(({ ageMs, label, name, unit, value }) => [
+    cut(label ?? name, VALUE_CHARS_MAX),
+    cut(valueText(value, unit), VALUE_CHARS_MAX),
+    ageMs > OLD_MS,
+  ]);
+  return JSON.stringify([
+    device,
+    version,
+    state,
+    shownDrivers(snapshot).map(driverLine),
+    channels,
+    footnotes(snapshot),
+  ]);
+};
+
+/** What the card says when the homeserver has not heard of us for a while: of the values nothing is known then. */
+export const offlineContent = (device: string, silentMs: number): JsonObject =>
+  withMentions(
+    notice(
+      `${device}: offline (no word from it for ${ageText(silentMs)}; its last readings are in the data room)`,
+    ),
+    [],
+  );
 
 /** The message's content; an edit wraps it (relations.ts). It mentions nobody. */
 export const statusContent = (snapshot: Snapshot): JsonObject => {

@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 import { parseTelemetry, type ReceivedReading, type ReceivedTelemetry } from "#agent/telemetry/index.ts";
 import { type Running, startChild } from "#scripts/servers/child.ts";
 import type { RealServer, ServerUser } from "#scripts/servers/types.ts";
-import { call, type Json, readRoom, readType, text } from "#test/peers/http.ts";
+import { call, type Json, list, readRoom, readType, text } from "#test/peers/http.ts";
 
 const CLIENT = "/_matrix/client/v3";
 const ROOT = join(import.meta.dirname, "../..");
@@ -42,6 +42,8 @@ export interface Site {
   /** Its readings. */
   readings(): Promise<ReceivedReading[]>;
   say(user: ServerUser, body: string): Promise<string>;
+  /** How many delayed events of the device wait at the server. */
+  scheduled(): Promise<number>;
   /** Bodies of the device's replies to an event. */
   repliesTo(eventId: string): Promise<string[]>;
 }
@@ -51,6 +53,8 @@ export interface SiteOptions {
   /** What follows in petrel.yaml: drivers, commands, ... */
   readonly yaml: string;
   readonly valid_for?: string;
+  /** The section rooms.liveness. */
+  readonly liveness?: string;
   readonly extraUsers?: readonly ServerUser[];
 }
 
@@ -80,10 +84,11 @@ const yamlFor = (
   device: ServerUser,
   rooms: Rooms,
   yaml: string,
+  liveness: string,
 ): string => `version: 1
 device: { name: site-1, state: ${folder}/state }
 homeserver: { url: "${url}", user: "${device.userId}", password: { file: ${folder}/password } }
-rooms: { data: { room: "${rooms.data}" }, people: { room: "${rooms.people}" }, status_every: 60s }
+rooms: { data: { room: "${rooms.data}" }, people: { room: "${rooms.people}" }, status_every: 60s, liveness: ${liveness} }
 ${yaml}`;
 
 const relatesTo = (event: { readonly content: Json }): string =>
@@ -113,7 +118,10 @@ export const makeSite = async (options: SiteOptions): Promise<Site> => {
   const folder = mkdtempSync(join(tmpdir(), "petrel-site-"));
   const configFile = join(folder, "petrel.yaml");
   writeFileSync(join(folder, "password"), device.password, { mode: 0o600 });
-  writeFileSync(configFile, yamlFor(folder, server.url, device, rooms, options.yaml));
+  writeFileSync(
+    configFile,
+    yamlFor(folder, server.url, device, rooms, options.yaml, options.liveness ?? "{}"),
+  );
   const telemetry = async (): Promise<ReceivedTelemetry[]> => {
     const events = await readType(server.url, operator.accessToken, rooms.data, "dev.petrel.telemetry");
     return events.map(({ content }) => parseTelemetry(content));
@@ -141,6 +149,11 @@ export const makeSite = async (options: SiteOptions): Promise<Site> => {
     telemetry,
     readings: async () => (await telemetry()).flatMap(({ readings }) => [...readings]),
     say: (user, body) => say(server, rooms.people, user, body),
+    scheduled: async () => {
+      const path = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events";
+      const { json } = await call(server.url, "GET", path, { token: device.accessToken });
+      return [...list(json, "delayed_events"), ...list(json, "scheduled")].length;
+    },
     repliesTo: async (eventId) => {
       const events = await readRoom(server.url, operator.accessToken, rooms.people);
       return events

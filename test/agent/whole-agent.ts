@@ -65,6 +65,8 @@ export interface TestAgentOptions {
   readonly userId: string;
   readonly password: string;
   readonly operators?: readonly string[];
+  /** The section rooms.liveness. */
+  readonly liveness?: string;
   /** More of petrel.yaml. */
   readonly yaml?: string;
   /** The state folder; a new one by default. */
@@ -91,13 +93,19 @@ export const temporaryFolder = (): string => {
   return folder;
 };
 
-const yamlFor = ({ operators = [], url, userId, yaml = "" }: TestAgentOptions): string => `version: 1
+const yamlFor = ({
+  liveness = "{}",
+  operators = [],
+  url,
+  userId,
+  yaml = "",
+}: TestAgentOptions): string => `version: 1
 device: { name: drone-1 }
 homeserver:
   url: ${url}
   user: "${userId}"
   password: { env: PASSWORD }
-rooms: { operators: ${JSON.stringify(operators)}, status_every: 200ms }
+rooms: { operators: ${JSON.stringify(operators)}, status_every: 200ms, liveness: ${liveness} }
 drivers: { probe: { type: probe } }
 delivery: { batch: { max_age: 50ms, max_count: 100 } }
 ${yaml}`;

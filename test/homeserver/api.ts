@@ -3,7 +3,7 @@ import type { FaultHandle, FaultKind, FaultSpec } from "./faults.ts";
 import type { JsonObject } from "./json.ts";
 import type { ProfileName } from "./profile.ts";
 import type { WellKnown } from "./well-known.ts";
-import type { StoredEvent, World } from "./world.ts";
+import type { DelayedEventForm, StoredEvent, World } from "./world.ts";
 
 export interface HomeserverOptions {
   readonly profile?: ProfileName;
@@ -14,6 +14,8 @@ export interface HomeserverOptions {
   readonly limitLogins?: boolean;
   /** Delayed events (synapse profile only) up to this many ms; null as on an unconfigured server. */
   readonly delayedEventMaxMs?: number | null;
+  /** Which form of MSC4140: as Synapse ships it (default), its older one with the action in the body only, or the accepted one. */
+  readonly delayedEventForm?: DelayedEventForm;
   readonly accessTokenLifetimeMs?: number;
   readonly sharedSecret?: string;
   /** Milliseconds since the epoch; the default is the real clock. */

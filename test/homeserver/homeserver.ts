@@ -121,6 +121,7 @@ const worldOf = (options: HomeserverOptions, now: () => number): World =>
     sharedSecret: options.sharedSecret ?? "loopback",
     accessTokenLifetimeMs: options.accessTokenLifetimeMs ?? 300_000,
     delayedEventMaxMs: options.delayedEventMaxMs === undefined ? 86_400_000 : options.delayedEventMaxMs,
+    delayedEventForm: options.delayedEventForm ?? "shipped",
     now,
   });
 

@@ -117,6 +117,8 @@ export interface Session {
   readonly onEnd: Set<() => void>;
 }
 
+export type DelayedEventForm = "shipped" | "body" | "accepted";
+
 export interface DelayedEvent {
   readonly id: string;
   readonly userId: string;
@@ -133,6 +135,7 @@ export interface World {
   readonly sharedSecret: string;
   readonly accessTokenLifetimeMs: number;
   readonly delayedEventMaxMs: number | null;
+  readonly delayedEventForm: DelayedEventForm;
   readonly now: () => number;
   position: number;
   serial: number;
@@ -162,6 +165,7 @@ export interface WorldOptions {
   readonly sharedSecret: string;
   readonly accessTokenLifetimeMs: number;
   readonly delayedEventMaxMs: number | null;
+  readonly delayedEventForm: DelayedEventForm;
   readonly now: () => number;
 }
 

@@ -10,6 +10,7 @@ const snapshot: Snapshot = {
   state: "online",
   upMs: 1000,
   clock: "ntp",
+  asOfMs: Date.UTC(2026, 10, 24, 17, 58),
   drivers: [],
   channels: [],
   readings: [],

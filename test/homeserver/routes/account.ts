@@ -12,7 +12,10 @@ import { announce, nextPosition, type Session, type User, type World } from "../
 const versions = ({ world }: Call): JsonObject => ({
   versions: [...world.profile.versions],
   unstable_features: {
-    "org.matrix.msc4140": world.profile.delayedEvents && world.delayedEventMaxMs !== null,
+    "org.matrix.msc4140":
+      world.profile.delayedEvents &&
+      world.delayedEventMaxMs !== null &&
+      world.delayedEventForm !== "accepted",
     ...world.profile.unstableFeatures,
   },
 });
@@ -129,7 +132,10 @@ const capabilities = ({ world }: SignedCall): JsonObject => ({
     },
     "m.change_password": { enabled: true },
     ...(world.profile.delayedEvents && world.delayedEventMaxMs !== null
-      ? { "org.matrix.msc4140.delayed_events": { max_delay_ms: world.delayedEventMaxMs, max_scheduled: 100 } }
+      ? {
+          [world.delayedEventForm === "accepted" ? "m.delayed_events" : "org.matrix.msc4140.delayed_events"]:
+            { max_delay_ms: world.delayedEventMaxMs, max_scheduled: 100 },
+        }
       : {}),
   },
 });

@@ -2,7 +2,7 @@
 // (MSC4140 as servers ship it: a query parameter on the same endpoints).
 import { once, param, type Route, type SignedCall, signed } from "../call.ts";
 import { scheduleDelayed } from "../delayed.ts";
-import { holdsFloat, type JsonObject, stringAt, unsafeInteger } from "../json.ts";
+import { holdsFloat, type JsonObject, objectAt, stringAt, unsafeInteger } from "../json.ts";
 import { badRequest, notFound, Refusal, type Reply, reply } from "../refusal.ts";
 import { type Circumstances, joinedRoom, knownRoom, submit } from "../rooms.ts";
 import { viewOf } from "../views.ts";
@@ -32,7 +32,8 @@ const DELAY = "org.matrix.msc4140.delay";
 /** The asked delay, where the server knows the parameter; elsewhere it is sent at once, as those servers do. */
 const delayOf = (call: SignedCall): number | null => {
   const asked = call.query.get(DELAY);
-  if (asked === null || !call.world.profile.delayedEvents) return null;
+  if (asked === null || !call.world.profile.delayedEvents || call.world.delayedEventForm === "accepted")
+    return null;
   return Number(asked);
 };
 
@@ -43,7 +44,12 @@ interface Placed {
   readonly content: JsonObject;
 }
 
-const post = (call: SignedCall, placed: Placed, transactionId?: string): JsonObject => {
+const post = (
+  call: SignedCall,
+  placed: Placed,
+  transactionId?: string,
+  delayMs: number | null = delayOf(call),
+): JsonObject => {
   const { room, type, stateKey, content } = placed;
   const draft = {
     type,
@@ -54,7 +60,6 @@ const post = (call: SignedCall, placed: Placed, transactionId?: string): JsonObj
   };
   const how = circumstances(call, transactionId);
   const send = (): JsonObject => ({ event_id: submit(call.world, room, draft, how).eventId });
-  const delayMs = delayOf(call);
   if (delayMs === null) return send();
   return scheduleDelayed(
     call.world,
@@ -80,6 +85,20 @@ const send = (call: SignedCall): JsonObject => {
     call.limiter.spend("message", call.user.userId, call.user);
     checkMessage(call, param(call, "type"), content);
     return post(call, { room, type: param(call, "type"), stateKey: null, content }, transactionId);
+  });
+};
+
+/** The accepted form: the content beside its delay. */
+const sendDelayed = (call: SignedCall): JsonObject => {
+  const { world } = call;
+  if (!world.profile.delayedEvents || world.delayedEventForm !== "accepted")
+    throw new Refusal(404, "M_UNRECOGNIZED", "Unrecognized request");
+  const transactionId = param(call, "txnId");
+  return once(call, transactionId, () => {
+    const room = joinedRoom(world, param(call, "roomId"), call.user.userId);
+    const content = objectAt(contentOf(call), "content") ?? {};
+    const placed = { room, type: param(call, "type"), stateKey: null, content };
+    return post(call, placed, transactionId, Number(call.body()["delay_ms"]));
   });
 };
 
@@ -166,6 +185,7 @@ const ROOM = "/_matrix/client/v3/rooms/:roomId";
 
 export const eventRoutes: readonly Route[] = [
   signed("PUT", `${ROOM}/send/:type/:txnId`, send),
+  signed("PUT", `${ROOM}/delayed_event/:type/:txnId`, sendDelayed),
   signed("PUT", `${ROOM}/state/:type`, putState),
   signed("PUT", `${ROOM}/state/:type/:stateKey`, putState),
   signed("GET", `${ROOM}/state/:type`, getState),

@@ -1,0 +1,223 @@
+// Shows that the device is there, and that it is not: a birth at each start, a last will with the server (delayed-events.ts), an honest goodbye at the end.
+//
+//   start --> birth (outbox)      link up, and every interval --> wills put off      will fired meanwhile --> another session: birth
+//   stop  --> death "stopped" (outbox) --> wills cancelled
+//
+// Two wills: a death in the data room for machines, and an edit of the status message for people. In an encrypted room there is none: the server could
+// only send what was encrypted ahead.
+import { put } from "#agent/delivery/outbox.ts";
+import { type JsonObject, type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
+import type { Runtime } from "#agent/runtime.ts";
+import type { Store } from "#agent/store/store.ts";
+import type { ClockWatch } from "#agent/time/clock-watch.ts";
+import { VERSION } from "#agent/version.ts";
+import { type DelayedEvents, findDelayedEvents, SentAtOnce } from "./delayed-events.ts";
+import { REFUSED_RETRY_MS } from "./limits.ts";
+import type { LivenessConfig } from "./schema.ts";
+import { encodeStatus, type SessionId, type StatusDetails, type StatusKind } from "./status-event.ts";
+import { nextSession } from "./tables.ts";
+import { Will } from "./will.ts";
+
+export interface LivenessOptions {
+  readonly client: Pick<MatrixClient, "capabilities" | "versions" | "request" | "getState">;
+  readonly store: Store;
+  readonly runtime: Runtime;
+  readonly clock: Pick<ClockWatch, "state" | "nowMs">;
+  readonly config: LivenessConfig;
+  readonly device: string;
+  readonly boot: { readonly id: string; readonly seq: number };
+  readonly namespace: string;
+  readonly dataRoom: string;
+  readonly peopleRoom: string;
+  /** What the status message shall say when nothing is heard of us; null before there is one. */
+  readonly offlineCard: () => JsonObject | null;
+  /** The status message says that we are offline: say it anew. */
+  readonly cardFired: () => void;
+  readonly isUp: () => boolean;
+  /** An event was put into the outbox. */
+  readonly wake: () => void;
+}
+
+/** In the content of the status message's will, to know it again. */
+export const WILL_KEY = "dev.petrel.will";
+
+const TXN_RANDOM_BYTES = 12;
+
+export class Liveness {
+  readonly #options: LivenessOptions;
+  readonly #death: Will;
+  readonly #card: Will;
+  #session: SessionId;
+  /** Undefined: not asked yet since the link came up. */
+  #api: DelayedEvents | null | undefined;
+  /** The server cannot be trusted with a will (it sent one at once). */
+  #never = false;
+  #notBeforeMono = 0;
+  #beating: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  #cancelTimer: (() => void) | null = null;
+
+  constructor(options: LivenessOptions) {
+    this.#options = options;
+    const { boot, config, dataRoom, device, namespace, offlineCard, peopleRoom } = options;
+    this.#session = { device, boot: boot.id, bootSeq: boot.seq, session: 0 };
+    const common = { newTxnId: () => this.#txnId(), delayMs: config.timeout };
+    this.#death = new Will({
+      ...common,
+      roomId: dataRoom,
+      type: `${namespace}.status`,
+      content: () => encodeStatus("death", this.#session, { reason: "lost" }),
+      isOurs: (content) => content["device"] === device,
+    });
+    this.#card = new Will({
+      ...common,
+      roomId: peopleRoom,
+      type: "m.room.message",
+      content: () => {
+        const card = offlineCard();
+        return card === null ? null : { ...card, [WILL_KEY]: device };
+      },
+      isOurs: (content) => content[WILL_KEY] === device,
+    });
+  }
+
+  /** A new session begins. */
+  async start(): Promise<void> {
+    await this.#birth();
+    this.beat();
+    this.#arm();
+  }
+
+  /** The link is up: a will may have been sent meanwhile, and another server may answer. */
+  linkUp(): void {
+    this.#api = undefined;
+    this.beat();
+  }
+
+  /** Puts the wills off. One asked for while one is under way follows it. */
+  beat(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    this.#beating ??= this.#loop();
+  }
+
+  /** The last word of this session goes into the outbox. */
+  async goodbye(): Promise<void> {
+    this.halt();
+    if (this.#session.session === 0) return;
+    await this.#say("death", { said: this.#now(), reason: "stopped" });
+  }
+
+  /** Nothing more by itself. */
+  halt(): void {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+  }
+
+  /** After the goodbye is out: the server shall send nothing more. Never rejects; what it cannot cancel is a death of a session that has ended. */
+  async cancelWills(): Promise<void> {
+    await this.#beating;
+    const api = this.#api;
+    if (api === null || api === undefined) return;
+    await Promise.allSettled([this.#death.cancel(api), this.#card.cancel(api)]);
+  }
+
+  #txnId(): string {
+    return `w${Buffer.from(this.#options.runtime.random(TXN_RANDOM_BYTES)).toString("base64url")}`;
+  }
+
+  #now(): StatusDetails["said"] & object {
+    const { clock } = this.#options;
+    return { atMs: clock.nowMs(), clock: clock.state() };
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    const { config, runtime } = this.#options;
+    this.#cancelTimer = runtime.timers.after(config.interval, () => {
+      this.beat();
+      this.#arm();
+    });
+  }
+
+  async #birth(): Promise<void> {
+    const { store } = this.#options;
+    const session = await store.transaction((database) => nextSession(database));
+    this.#session = { ...this.#session, session };
+    await this.#say("birth", { said: this.#now(), version: VERSION });
+  }
+
+  /** One that was never attempted gives way to the next: only the newest matters. A heartbeat takes no birth's place. */
+  async #say(kind: StatusKind, details: StatusDetails): Promise<void> {
+    const { dataRoom: roomId, namespace, runtime, store, wake } = this.#options;
+    const content = encodeStatus(kind, this.#session, details);
+    const mergeKey = `liveness ${kind === "heartbeat" ? kind : ""} ${roomId}`;
+    const outgoing = { lane: "state" as const, roomId, type: `${namespace}.status`, content, mergeKey };
+    await store.transaction((database) => put(database, store.vault, runtime.random, outgoing));
+    await store.durable();
+    wake();
+  }
+
+  /** Never rejects. */
+  async #loop(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      try {
+        await this.#beatOnce();
+      } catch (error) {
+        await this.#failed(error);
+      }
+    }
+    this.#beating = null;
+  }
+
+  async #beatOnce(): Promise<void> {
+    const { cardFired, config, isUp, runtime } = this.#options;
+    if (!isUp() || runtime.clock.monoMs() < this.#notBeforeMono) return;
+    this.#api ??= this.#never ? null : await findDelayedEvents(this.#options.client);
+    if (this.#api === null) {
+      if (config.heartbeats) await this.#say("heartbeat", { said: this.#now() });
+      return;
+    }
+    if ((await this.#keep(this.#death, this.#options.dataRoom, this.#api)) === "fired") {
+      runtime.log.info(
+        {},
+        "the server has said that this device is offline; it is not: another session begins",
+      );
+      await this.#birth();
+      this.#again = true;
+    }
+    if ((await this.#keep(this.#card, this.#options.peopleRoom, this.#api)) === "fired") {
+      cardFired();
+      this.#again = true;
+    }
+  }
+
+  /** In an encrypted room nothing is sent in clear, not even by the server on our behalf. */
+  async #keep(will: Will, roomId: string, api: DelayedEvents): Promise<string> {
+    if (will.waits()) return will.keep(api);
+    const encryption = await this.#options.client.getState(roomId, "m.room.encryption", "");
+    return encryption === null ? will.keep(api) : "nothing";
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const { cardFired, runtime } = this.#options;
+    if (error instanceof SentAtOnce) {
+      runtime.log.error({}, error.message);
+      this.#never = true;
+      this.#api = null;
+      cardFired();
+      await this.#birth().catch(() => undefined);
+      return;
+    }
+    if (!(error instanceof MatrixError)) {
+      if (!this.#stopped)
+        runtime.log.error({ error: String(error) }, "the state of the device could not be told");
+      return;
+    }
+    if (error.kind !== "refused") return;
+    this.#notBeforeMono = runtime.clock.monoMs() + REFUSED_RETRY_MS;
+    runtime.log.warn({ errcode: error.errcode }, `the server takes no last will: ${error.message}`);
+  }
+}
