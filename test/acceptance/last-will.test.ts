@@ -14,7 +14,7 @@ delivery: { batch: { max_age: 200ms, max_count: 50 } }
 
 const statuses = async ({ operator, rooms, server }: Site): Promise<Status[]> =>
   (await readType(server.url, operator.accessToken, rooms.data, "dev.petrel.status"))
-    .map(({ content }) => parseStatus(JSON.parse(JSON.stringify(content))))
+    .map(({ content }) => parseStatus(content))
     .filter((status) => status !== null);
 
 const held = async (site: Site): Promise<Status | null> =>
