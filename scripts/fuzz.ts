@@ -1,4 +1,4 @@
-// The long fuzz run over every decoder of crypto/ (targets in test/crypto/fuzz):
+// The long fuzz run over every decoder of crypto/ and of the telemetry packs (targets in test/crypto/fuzz):
 //   node scripts/fuzz.ts [--seconds 60] [--seed N] [--target NAME]
 // The seconds are shared among the targets. Each target runs in a worker; one that does not come back from an input is
 // ended, and the input is kept. What is found is cut down and added to the corpus, which the unit tests replay.

@@ -31,7 +31,7 @@ export interface Span {
   readonly readings: number;
   readonly fromMs: number;
   readonly untilMs: number;
-  /** Monotonic time of the first reading. */
+  /** Monotonic time of the earliest reading. */
   readonly monoMs: number;
 }
 

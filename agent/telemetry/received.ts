@@ -33,7 +33,7 @@ export interface ReceivedRange {
 export interface ReceivedTelemetry extends ReceivedRange {
   readonly form: "plain" | "pack" | "file";
   readonly clock: ClockState;
-  /** Monotonic time of the first reading, ms since the boot. */
+  /** Monotonic time of the earliest reading, ms since the boot. */
   readonly monoMs: number;
   /** Correction that was applied to the times, ms: time - offset is what the device's clock said. */
   readonly offsetMs: number;

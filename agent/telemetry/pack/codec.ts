@@ -1,4 +1,7 @@
 // The encodings of packs, by the names that an event gives them.
+import { createColumnsBuilder } from "../columns/builder.ts";
+import { COLUMNS_ENCODING } from "../columns/format.ts";
+import { decodeColumns } from "../columns/parse.ts";
 import { TelemetryError } from "../errors.ts";
 import type { PackReading } from "../received.ts";
 import type { PackBuilder } from "./builder.ts";
@@ -11,6 +14,7 @@ interface Codec {
 }
 
 const CODECS: ReadonlyMap<string, Codec> = new Map([
+  [COLUMNS_ENCODING, { build: createColumnsBuilder, decode: decodeColumns }],
   [SENML_ENCODING, { build: createSenmlBuilder, decode: decodeSenml }],
 ]);
 
