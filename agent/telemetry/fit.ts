@@ -86,21 +86,21 @@ class Intake {
   readonly #monos: number[] = [];
   ended = false;
 
-  constructor(encoding: string, source: Iterable<StampedReading>) {
-    this.builder = createBuilder(encoding);
+  constructor(builder: PackBuilder, source: Iterable<StampedReading>) {
+    this.builder = builder;
     this.#source = source[Symbol.iterator]();
   }
 
   fill(count: number): void {
     while (!this.ended && this.builder.count < count) {
-      const { done, value } = this.#source.next();
-      if (done === true) {
+      const step: IteratorResult<StampedReading, unknown> = this.#source.next();
+      if (step.done === true) {
         this.ended = true;
         return;
       }
-      this.#times.push(value.timeMs);
-      this.#monos.push(value.monoMs);
-      this.builder.add(value);
+      this.#times.push(step.value.timeMs);
+      this.#monos.push(step.value.monoMs);
+      this.builder.add(step.value);
     }
   }
 
@@ -169,9 +169,17 @@ const search = (intake: Intake, limits: PackLimits, readingsMax: number): Fit | 
  * The most of the offered readings that fit into `bytesMax`, as a pack; null where not even the first does, or there is none. Takes from the source only
  * little more than it uses.
  */
-export const fitPack = (source: Iterable<StampedReading>, limits: PackLimits): FittedPack | null => {
+export const fitPack = (source: Iterable<StampedReading>, limits: PackLimits): FittedPack | null =>
+  fitBuilder(createBuilder(limits.encoding), source, limits);
+
+/** The same with any encoder: a fresh one, of the encoding that the limits name. */
+export const fitBuilder = (
+  builder: PackBuilder,
+  source: Iterable<StampedReading>,
+  limits: PackLimits,
+): FittedPack | null => {
   const readingsMax = Math.min(limits.readingsMax ?? PACK_READINGS_MAX, PACK_READINGS_MAX);
-  const intake = new Intake(limits.encoding, source);
+  const intake = new Intake(builder, source);
   const best = search(intake, limits, readingsMax);
   if (best === null) return null;
   return { pack: { encoding: limits.encoding, bytes: best.bytes }, span: intake.span(best.count) };
