@@ -7,22 +7,24 @@ import type { ActionContext } from "./commands/configured.ts";
 import { configuredCommands } from "./commands/configured.ts";
 import { commandsMigrations } from "./commands/tables.ts";
 import type { Config } from "./config/config.ts";
-import { readSecret, revealSecrets, type SecretSource } from "./config/secrets.ts";
+import { revealSecrets, type SecretSource } from "./config/secrets.ts";
+import { credentialsOf } from "./credentials.ts";
 import { deliveryMigrations } from "./delivery/tables.ts";
 import { encryptionMigrations } from "./encryption/tables.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import { journalMigrations } from "./journal/tables.ts";
 import { livenessMigrations } from "./liveness/tables.ts";
-import type { Credentials } from "./matrix/login.ts";
 import { matrixMigrations } from "./matrix/migrations.ts";
+import { loginAgain } from "./relogin.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
 import { roomsMigrations } from "./rooms/tables.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Migrations, Store } from "./store/store.ts";
 import type { ClockWatch } from "./time/clock-watch.ts";
 import { watchGps } from "./time/gps-source.ts";
-import { Upstream } from "./upstream.ts";
+import { Upstream, type UpstreamContext } from "./upstream.ts";
+import { UpstreamKeeper } from "./upstream-keeper.ts";
 import { VERSION } from "./version.ts";
 
 /** Every table of the agent, in the order in which they may refer to each other. */
@@ -51,20 +53,12 @@ export interface AgentContext {
 }
 
 export interface Agent {
+  /** The one of now: another takes its place when the agent had to log in again. */
   readonly upstream: Upstream;
   readonly ingest: Ingest;
   snapshot(): Snapshot;
   stop(): Promise<void>;
 }
-
-const credentialsOf = ({ config, secrets }: AgentContext): Credentials | null => {
-  const { password, token, user } = config.homeserver;
-  if (password !== undefined)
-    return { kind: "password", user, password: readSecret(secrets, password, "homeserver.password") };
-  if (token !== undefined)
-    return { kind: "access-token", accessToken: readSecret(secrets, token, "homeserver.token") };
-  return null;
-};
 
 const STREAM_NAME_BYTES = 9;
 
@@ -79,6 +73,7 @@ const snapshotOf = (
   ingest: Ingest,
   journal: Journal,
   startedMono: number,
+  loginNeeded: string | null,
 ): Snapshot => {
   const monoMs = context.runtime.clock.monoMs();
   const readings = ingest.values.views(monoMs);
@@ -95,15 +90,16 @@ const snapshotOf = (
     readings,
     waiting,
     lost,
+    ...(loginNeeded === null ? {} : { loginNeeded }),
   };
 };
 
-const startUpstream = (
+const makeUpstream = (
   context: AgentContext,
   journal: Journal,
   ingest: Ingest,
   snapshot: () => Snapshot,
-): Upstream => {
+): UpstreamKeeper => {
   const { clock, config, programs, runtime, store } = context;
   const configured = configuredCommands(config.commands.list, {
     driver: (name) => ingest.driver(name),
@@ -115,13 +111,14 @@ const startUpstream = (
     ...builtinCommands(snapshot, commands, config.commands.prefix),
     ...configured,
   ];
-  const upstream = new Upstream({
+  const credentials = credentialsOf(config, context.secrets);
+  const upstreamContext: Omit<UpstreamContext, "fatal"> = {
     config,
     runtime,
     store,
     journal,
     clock,
-    credentials: credentialsOf(context),
+    credentials,
     snapshot,
     commands,
     link: (up) => {
@@ -131,10 +128,16 @@ const startUpstream = (
       );
       ingest.link(up);
     },
+  };
+  return new UpstreamKeeper({
+    runtime,
+    store,
+    make: (fatal) => new Upstream({ ...upstreamContext, fatal }),
+    login:
+      credentials === null ? null : (signal) => loginAgain({ config, runtime, store, credentials }, signal),
+    link: (up) => ingest.link(up),
     fatal: context.fatal,
   });
-  upstream.start();
-  return upstream;
 };
 
 /** Starts the drivers at once and the upstream as soon as the homeserver lets it. Rejects only on what can never work (a missing secret). */
@@ -155,17 +158,20 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
       context.onReadings?.(driver, readings);
     },
   });
-  const snapshot = (): Snapshot => snapshotOf(context, ingest, journal, startedMono);
-  const upstream = startUpstream(context, journal, ingest, snapshot);
+  const snapshot = (): Snapshot => snapshotOf(context, ingest, journal, startedMono, keeper.loginNeeded());
+  const keeper = makeUpstream(context, journal, ingest, snapshot);
+  keeper.start();
   store.failed.addEventListener("abort", () => context.fatal(store.failed.reason), { once: true });
   await ingest.start(config.drivers);
   return {
-    upstream,
+    get upstream() {
+      return keeper.upstream();
+    },
     ingest,
     snapshot,
     stop: async () => {
       await ingest.stop();
-      await upstream.stop();
+      await keeper.stop();
     },
   };
 };

@@ -1,9 +1,10 @@
 // `petrel login`: logs in once, keeps the session sealed in the store, so that no password need lie on the device.
 import { askAgent } from "#agent/control/client.ts";
+import { credentialsOf } from "#agent/credentials.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import type { Credentials } from "#agent/matrix/login.ts";
 import type { Outside } from "#agent/outside.ts";
-import { configuredCredentials, withSession } from "./offline.ts";
+import { withSession } from "./offline.ts";
 import { withProgress } from "./progress.ts";
 import { withAsker } from "./prompt.ts";
 import { loadSetting, type Setting, serverOf, socketOf } from "./setting.ts";
@@ -25,7 +26,13 @@ const credentialsFor = async (
   const secret = (what: string): Promise<string> =>
     withAsker(outside, (asker) => asker.askSecret(`${what} of ${user}`));
   if (token) return { kind: "access-token", accessToken: (await secret("access token")).trim() };
-  return configuredCredentials(setting) ?? { kind: "password", user, password: await secret("password") };
+  return (
+    credentialsOf(setting.config, setting.secrets) ?? {
+      kind: "password",
+      user,
+      password: await secret("password"),
+    }
+  );
 };
 
 interface LoggedIn {

@@ -1,9 +1,8 @@
 // What a verb does when no agent runs: the command line takes the store's lock itself, and the session that lies in it.
 
-import { readSecret } from "#agent/config/secrets.ts";
+import { credentialsOf } from "#agent/credentials.ts";
 import { createClient } from "#agent/matrix/client.ts";
 import { createHttp } from "#agent/matrix/http.ts";
-import type { Credentials } from "#agent/matrix/login.ts";
 import { openSession, type Session, type SessionOptions } from "#agent/matrix/session.ts";
 import { type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Outside } from "#agent/outside.ts";
@@ -36,15 +35,6 @@ export const withStore = async <T>(
   }
 };
 
-export const configuredCredentials = (setting: Setting): Credentials | null => {
-  const { password, token, user } = setting.config.homeserver;
-  if (password !== undefined)
-    return { kind: "password", user, password: readSecret(setting.secrets, password, "homeserver.password") };
-  if (token !== undefined)
-    return { kind: "access-token", accessToken: readSecret(setting.secrets, token, "homeserver.token") };
-  return null;
-};
-
 export interface Online {
   readonly session: Session;
   readonly client: MatrixClient;
@@ -63,7 +53,7 @@ export const withSession = <T>(
     const aborter = new AbortController();
     const forget = outside.onSignal(() => aborter.abort());
     const deviceId = setting.config.homeserver.device_id;
-    const credentials = more.credentials ?? configuredCredentials(setting);
+    const credentials = more.credentials ?? credentialsOf(setting.config, setting.secrets);
     try {
       const http = createHttp({ timers: runtime.timers, signal: aborter.signal });
       const session = await openSession({

@@ -77,3 +77,6 @@ export const EMPTY_POLLS_MAX: number = 10;
 export const EMPTY_POLL_PAUSE_MS: number = 1_000;
 /** Pieces of text that an invite or a room of a hostile server may bring are bounded by JSON_BYTES_MAX; rooms whose creators are remembered, by this. */
 export const CREATORS_CACHED_MAX: number = 256;
+
+/** After a store that had too many transactions waiting, the same sync is asked for again. */
+export const STORE_BUSY_PAUSE_MS = 1_000;

@@ -4,10 +4,16 @@
 //
 // The next request is what tells the server that to-device messages may be deleted: it goes out only after `durable()`.
 import { pause, type Runtime } from "#agent/runtime.ts";
-import type { Store } from "#agent/store/store.ts";
+import { type Store, StoreError } from "#agent/store/store.ts";
 import { buildBatch } from "./batch.ts";
 import type { Http } from "./http.ts";
-import { EMPTY_POLL_PAUSE_MS, EMPTY_POLLS_MAX, LONG_POLL_MS, RETRY_MAX_MS } from "./limits.ts";
+import {
+  EMPTY_POLL_PAUSE_MS,
+  EMPTY_POLLS_MAX,
+  LONG_POLL_MS,
+  RETRY_MAX_MS,
+  STORE_BUSY_PAUSE_MS,
+} from "./limits.ts";
 import { type Position, readPosition, writePosition } from "./position.ts";
 import { retryDelayMs } from "./retry.ts";
 import { markSeen, readSeen, type Seen } from "./seen.ts";
@@ -114,9 +120,20 @@ class SyncLoop implements Sync {
       if (progress.idleAnswers > EMPTY_POLLS_MAX) await this.#pause(EMPTY_POLL_PAUSE_MS);
       return await this.#advance(await this.#prepare(progress));
     } catch (error) {
+      if (error instanceof StoreError && error.code === "BUSY") return this.#busyStore(progress);
       if (!canRecover(error)) throw error;
       return this.#recover(progress, error);
     }
+  }
+
+  /** Too many transactions wait already: the position has not moved, so the same is asked for again. */
+  async #busyStore(progress: Progress): Promise<Progress> {
+    this.#options.runtime.log.warn(
+      {},
+      "sync: the store has too many transactions waiting; asking again later",
+    );
+    await this.#pause(STORE_BUSY_PAUSE_MS);
+    return { ...progress, caughtUp: false };
   }
 
   #pause(delayMs: number): Promise<void> {

@@ -34,6 +34,8 @@ export interface Snapshot {
   /** Readings that wait, in the journal and in events. */
   readonly waiting: number;
   readonly lost: number;
+  /** The homeserver does not know us any more, and why the agent cannot mend that itself. */
+  readonly loginNeeded?: string;
 }
 
 const AGE_STEPS: readonly (readonly [number, number, string])[] = [
@@ -107,7 +109,8 @@ const minuteText = (ms: number): string => `${new Date(ms).toISOString().slice(0
 const asOf = ({ asOfMs, clock }: Snapshot): string[] =>
   clock === "unset" ? [] : [`as of ${minuteText(asOfMs)}`];
 
-const footnotes = ({ channels, clock, lost, waiting }: Snapshot): string[] => [
+const footnotes = ({ channels, clock, loginNeeded, lost, waiting }: Snapshot): string[] => [
+  ...(loginNeeded === undefined ? [] : [`login needed, readings are kept: ${loginNeeded}`]),
   ...(channels.length > CHANNELS_MAX ? [`${channels.length - CHANNELS_MAX} more readings`] : []),
   ...(clock === "unset" ? ["clock not set: commands that change anything are refused"] : []),
   ...(waiting > WAITING_SHOWN_MIN ? [`${waiting} readings wait to be sent`] : []),
