@@ -201,12 +201,16 @@ export class Liveness {
     return encryption === null ? will.keep(api) : "nothing";
   }
 
+  #giveUp(): void {
+    this.#never = true;
+    this.#api = null;
+  }
+
   async #failed(error: unknown): Promise<void> {
     const { cardFired, runtime } = this.#options;
     if (error instanceof SentAtOnce) {
       runtime.log.error({}, error.message);
-      this.#never = true;
-      this.#api = null;
+      this.#giveUp();
       cardFired();
       await this.#birth().catch(() => undefined);
       return;
@@ -217,6 +221,8 @@ export class Liveness {
       return;
     }
     if (error.kind !== "refused") return;
+    // It said that it knows delayed events, and does not know how to put one off: births would follow deaths for ever.
+    if (error.errcode === "M_UNRECOGNIZED") this.#giveUp();
     this.#notBeforeMono = runtime.clock.monoMs() + REFUSED_RETRY_MS;
     runtime.log.warn({ errcode: error.errcode }, `the server takes no last will: ${error.message}`);
   }

@@ -19,8 +19,11 @@ export interface WillOptions {
 
 export type Kept = "waiting" | "fired" | "nothing";
 
+/** A server that does not know the endpoint says nothing about the will. */
 const isGone = (error: unknown): boolean =>
-  error instanceof MatrixError && (error.status === 404 || error.status === 409);
+  error instanceof MatrixError &&
+  error.errcode !== "M_UNRECOGNIZED" &&
+  (error.status === 404 || error.status === 409);
 
 export class Will {
   readonly #options: WillOptions;

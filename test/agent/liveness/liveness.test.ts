@@ -61,7 +61,7 @@ describe.each(["shipped", "body", "accepted"] as const)("with delayed events in 
   it("a clean end says goodbye and leaves no will behind", async () => {
     const here = await site({ delayedEventForm: form });
     const agent = await here.start();
-    await here.server.waitUntil(() => here.wills() === 2);
+    await here.server.waitUntil(() => here.wills() === 2 && here.statuses(agent).length === 1);
     await agent.stop();
     expect(here.statuses(agent)).toMatchObject([{ kind: "birth" }, { kind: "death", reason: "stopped" }]);
     expect(here.wills()).toBe(0);
@@ -108,11 +108,10 @@ it("what an agent left behind that was killed is dropped by the next one before 
   const left = new Set(here.server.world.delayed.keys());
   here.server.clearFaults();
   const second = await here.start();
-  await here.server.waitUntil(() => here.statuses(second).at(-1)?.kind === "birth");
   await here.server.waitUntil(
     () => here.wills() === 2 && ![...here.server.world.delayed.keys()].some((id) => left.has(id)),
   );
-  expect(here.statuses(second).at(-1)?.session).toBe(2);
+  await here.server.waitUntil(() => here.statuses(second).at(-1)?.session === 2);
 });
 
 describe("without delayed events", () => {
@@ -138,6 +137,24 @@ describe("without delayed events", () => {
     );
     expect(new Set(here.statuses(agent).map(({ session }) => session))).toEqual(new Set([1]));
   });
+});
+
+it("a server that sends a will at once, though it said that it would wait, is never asked again", async () => {
+  const here = await site();
+  const agent = await here.start();
+  await here.server.waitUntil(() => here.wills() === 2);
+  await agent.stop();
+  // Transaction IDs of wills begin with a w, those of the outbox with a p.
+  const match = { method: "PUT", path: /\/send\/[^/]+\/w/ };
+  const body = { event_id: "$sent" };
+  const fault = here.server.fault({ kind: "status", status: 200, body, match, times: 100 });
+  const second = await here.start({ liveness: "{ interval: 100ms, timeout: 1h }" });
+  const births = (): Status[] =>
+    here.statuses(second).filter(({ kind, session }) => kind === "birth" && session > 1);
+  await here.server.waitUntil(() => births().some(({ session }) => session === 3));
+  await second.probe.emit([{ value: 1 }]);
+  await here.server.waitUntil(() => here.server.countRequests({ path: /send\/dev\.petrel\.telemetry/ }) > 0);
+  expect(fault.hits()).toBe(1);
 });
 
 it("in an encrypted room no will is left, since a server could only send it in clear", async () => {
