@@ -1,10 +1,14 @@
 // The command line: every verb, its options and help. A verb is a file of this folder, loaded when it is called.
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ConfigError } from "#agent/config/document.ts";
 import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import type { Outside } from "#agent/outside.ts";
+import { FORMATS } from "#agent/subscriptions/format.ts";
 import { VERSION } from "#agent/version.ts";
+import type { AuditOptions } from "./audit.ts";
 import type { CheckOptions } from "./check.ts";
+import type { DecodeOptions } from "./decode.ts";
+import type { ExportOptions } from "./export.ts";
 import type { InitOptions } from "./init.ts";
 import type { LoginOptions } from "./login.ts";
 import type { SendOptions } from "./send.ts";
@@ -126,6 +130,40 @@ const addTalking = ({ does, outside, program }: Wiring): void => {
     );
 };
 
+const formatOption = (): Option =>
+  new Option("--format <format>", "what to write").choices(FORMATS).default("jsonl");
+
+const addReading = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("decode")
+    .description("readings out of a file: a pack, an event as JSON, or JSON lines of events")
+    .argument("<file>", "the file; - for standard input")
+    .addOption(formatOption())
+    .action((file: string, options: DecodeOptions) =>
+      does(async () => (await import("./decode.ts")).decode(outside, file, options)),
+    );
+  program
+    .command("export")
+    .description("the readings of a room within a time, as lines (the own data room unless told)")
+    .option("--room <id>", "another room, by its ID or alias")
+    .option("--since <time>", "readings from then on: 2026-11-24, 2026-11-24T13:30Z, or 24h (ago)")
+    .option("--until <time>", "readings before then")
+    .addOption(formatOption())
+    .option("-o, --output <file>", "into a file; called again after an interruption, it goes on there")
+    .action((options: ExportOptions) =>
+      does(async (config) => (await import("./export.ts")).exportReadings(outside, config, options)),
+    );
+  program
+    .command("audit")
+    .description("whether a room holds every reading once: gaps, duplicates, losses (exit code 1: not so)")
+    .addArgument(new Argument("<what>", "what to look at").choices(["room"]))
+    .option("--room <id>", "another room than the own data room, by its ID or alias")
+    .option(...JSON_OPTION)
+    .action((_what: string, options: AuditOptions) =>
+      does(async (config) => (await import("./audit.ts")).auditRoom(outside, config, options)),
+    );
+};
+
 const buildProgram = (outside: Outside, exit: (code: number) => void): Command => {
   const program = baseProgram(outside);
   const does = async (verb: Verb): Promise<void> => exit(await verb(program.opts<GlobalOptions>().config));
@@ -133,6 +171,7 @@ const buildProgram = (outside: Outside, exit: (code: number) => void): Command =
   addRunning(wiring);
   addSettingUp(wiring);
   addTalking(wiring);
+  addReading(wiring);
   return program;
 };
 

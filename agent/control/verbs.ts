@@ -7,11 +7,12 @@ import { CliError, EXIT } from "#agent/exit.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
 import { text } from "#agent/matrix/relations.ts";
 import type { JsonObject, JsonValue, MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
-import { followNamed } from "#agent/rooms/follow.ts";
+import { followNamed, roomIdOf } from "#agent/rooms/follow.ts";
 import { knownRoom, type RoomKind } from "#agent/rooms/rooms.ts";
 import { type ChannelView, statusText } from "#agent/rooms/status-card.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
+import { roomReadingVerbs } from "#agent/subscriptions/control.ts";
 import { TelemetryError } from "#agent/telemetry/errors.ts";
 import { telemetryLines } from "#agent/telemetry/lines.ts";
 import { parseTelemetry } from "#agent/telemetry/parse.ts";
@@ -156,4 +157,10 @@ export const controlVerbs = (context: VerbContext): Readonly<Record<string, Hand
   status: () => Promise.resolve(status(context)),
   send: (args) => send(context, args),
   tail: (args, exchange) => tail(context, args, exchange),
+  ...roomReadingVerbs({
+    client: () => Promise.resolve(clientOf(context)),
+    roomId: (named) =>
+      named === null ? Promise.resolve(roomOf(context, "data")) : roomIdOf(clientOf(context), named),
+    namespace: NAMESPACE,
+  }),
 });

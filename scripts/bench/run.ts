@@ -11,6 +11,7 @@ interface Suite {
 const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   main: () => import("./main.ts"),
   crypto: () => import("./crypto.ts"),
+  delivery: () => import("./delivery.ts"),
 };
 
 const ROUNDS = 5;
