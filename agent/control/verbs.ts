@@ -13,9 +13,7 @@ import { type ChannelView, statusText } from "#agent/rooms/status-card.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
 import { roomReadingVerbs } from "#agent/subscriptions/control.ts";
-import { TelemetryError } from "#agent/telemetry/errors.ts";
-import { telemetryLines } from "#agent/telemetry/lines.ts";
-import { parseTelemetry } from "#agent/telemetry/parse.ts";
+import { contentLines } from "#agent/telemetry/lines.ts";
 import { NAMESPACE } from "#agent/upstream.ts";
 import { onlineNotes } from "./online-check.ts";
 import type { Exchange, Handler } from "./server.ts";
@@ -28,7 +26,7 @@ export interface VerbContext {
 }
 
 /** What `petrel tail` follows. */
-export const TELEMETRY: string = `${NAMESPACE}.telemetry`;
+export const TELEMETRY: readonly string[] = [`${NAMESPACE}.telemetry`, `${NAMESPACE}.loss`];
 
 const TAIL_EVERY_MS = 1000;
 const TAIL_PAST_DEFAULT = 10;
@@ -121,16 +119,12 @@ const send = async (context: VerbContext, args: JsonObject): Promise<JsonValue> 
   return { transactionId, roomId };
 };
 
-/** What `tail` shows of an event: itself, and its readings as lines; null if it is no telemetry. */
+/** What `tail` shows of an event: itself, and its readings or losses as lines; null if it is of another kind. */
 export const tailEvent = (event: RoomEvent): JsonValue | null => {
-  if (event.type !== TELEMETRY) return null;
-  const { content, eventId, originServerTs, sender } = event;
-  try {
-    return { eventId, sender, originServerTs, content, lines: telemetryLines(parseTelemetry(content)) };
-  } catch (error) {
-    if (!(error instanceof TelemetryError)) throw error;
-    return { eventId, sender, originServerTs, content, lines: [`${eventId}: ${error.message}`] };
-  }
+  if (!TELEMETRY.includes(event.type)) return null;
+  const { content, eventId, originServerTs, sender, type } = event;
+  const lines = contentLines(type === TELEMETRY[0] ? "telemetry" : "loss", content);
+  return { eventId, sender, originServerTs, type, content, lines };
 };
 
 const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange): Promise<JsonValue> => {

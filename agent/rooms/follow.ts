@@ -5,8 +5,8 @@ import { type MatrixClient, MatrixError, type RoomEvent } from "#agent/matrix/ty
 import { pause, type Runtime } from "#agent/runtime.ts";
 
 export interface FollowOptions {
-  /** The type of the events that are followed; a room holds others too. */
-  readonly type: string;
+  /** The types of the events that are followed; a room holds others too. */
+  readonly type: readonly string[];
   /** Such events of the past that are shown first, at most. */
   readonly past: number;
   readonly everyMs: number;
@@ -59,7 +59,8 @@ export const followRoom = async (
   onEvent: (event: RoomEvent) => void,
 ): Promise<void> => {
   const seen = new Set<string>();
-  const wanted = (events: readonly RoomEvent[]): RoomEvent[] => events.filter((event) => event.type === type);
+  const wanted = (events: readonly RoomEvent[]): RoomEvent[] =>
+    events.filter((event) => type.includes(event.type));
   const enough = (found: readonly RoomEvent[]): boolean => wanted(found).length >= past;
   for (let first = true; !signal.aborted; first = false) {
     const events = await retried(runtime, signal, () =>
