@@ -6,7 +6,10 @@ import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
 import { type Outgoing, put, TXN_CHARS, withTxnId } from "./delivery/outbox.ts";
 import { Packer } from "./delivery/packer.ts";
-import { Sender } from "./delivery/sender.ts";
+import { Sender, type SenderHooks } from "./delivery/sender.ts";
+import type { Engine } from "./encryption/engine.ts";
+import { checkEncryptable, type Secured, secure, syncFilter } from "./encryption/secure.ts";
+import { wasEncrypted } from "./encryption/tables.ts";
 import type { Journal } from "./journal/journal.ts";
 import { currentBoot } from "./journal/stream.ts";
 import { Liveness } from "./liveness/liveness.ts";
@@ -46,6 +49,8 @@ export interface UpstreamContext {
 interface Connected {
   readonly client: MatrixClient;
   readonly rooms: AgentRooms;
+  /** Null: encryption is not enabled. */
+  readonly engine: Engine | null;
   readonly sender: Sender;
   readonly packer: Packer;
   readonly status: StatusMessage;
@@ -98,14 +103,20 @@ export class Upstream {
     }
     connected?.status.halt();
     connected?.liveness.halt();
-    await Promise.all([connected?.packer.stop(), connected?.sender.stop(), connected?.commands.stop()]);
+    await Promise.all([connected?.packer.stop(), connected?.engine?.stop()]);
+    await Promise.all([connected?.sender.stop(), connected?.commands.stop()]);
     await this.#running;
   }
 
   /** The network came back: nothing waits for its back-off any longer. */
   poke(): void {
     this.#connected?.sync.poke();
+    this.#connected?.engine?.retryNow();
     this.#connected?.sender.retryNow();
+  }
+
+  engine(): Engine | null {
+    return this.#connected?.engine ?? null;
   }
 
   rooms(): AgentRooms | null {
@@ -130,6 +141,7 @@ export class Upstream {
     const { content, roomId, type } = outgoing;
     const sender = this.#connected?.client.userId ?? "";
     checkEvent({ roomId, type, sender, content: withTxnId(content, "t".repeat(TXN_CHARS)) });
+    if (this.#context.config.encryption.enabled) checkEncryptable(content);
     const txnId = await store.transaction((database) => put(database, store.vault, runtime.random, outgoing));
     await store.durable();
     this.#connected?.sender.wake();
@@ -143,6 +155,7 @@ export class Upstream {
     const connected = this.#connected;
     if (!up || connected === null) return;
     connected.packer.run();
+    connected.engine?.retryNow();
     connected.sender.retryNow();
     connected.liveness.linkUp();
     void connected.status.check(connected.client);
@@ -153,10 +166,13 @@ export class Upstream {
     const { signal } = this.#aborter;
     const session = await retried(runtime, signal, () => this.#openSession());
     const client = createClient({ http: this.#http, session });
+    const secured = await this.#secure(client);
     const rooms = await retried(runtime, signal, () => this.#ensureRooms(client));
     if (signal.aborted) return;
-    const connected = this.#connect(session, client, rooms);
+    const connected = this.#connect(session, client, rooms, secured);
     this.#connected = connected;
+    secured.engine?.deliverTo([connected.commands]);
+    secured.engine?.expect([rooms.people.roomId, rooms.data.roomId]);
     await connected.status.start();
     await connected.liveness.start();
     await connected.commands.start();
@@ -187,18 +203,34 @@ export class Upstream {
       device: config.device.name,
       namespace: NAMESPACE,
       config: config.rooms,
+      encrypted: config.encryption.enabled && config.rooms.encrypted,
     });
   }
 
-  #connect(session: Session, client: MatrixClient, rooms: AgentRooms): Connected {
+  #secure(client: MatrixClient): Promise<Secured> {
+    const { clock, config, credentials, fatal, runtime, store } = this.#context;
+    return secure(config.encryption, {
+      client,
+      store,
+      runtime,
+      nowMs: () => clock.nowMs(),
+      password: credentials?.kind === "password" ? credentials.password : null,
+      roomReady: (roomId) => this.#connected?.sender.roomReady(roomId),
+      wake: () => this.#connected?.sender.wake(),
+      fatal,
+    });
+  }
+
+  #connect(session: Session, client: MatrixClient, rooms: AgentRooms, secured: Secured): Connected {
     const { clock, config, journal, runtime, store } = this.#context;
-    const sender: Sender = new Sender(store, client, runtime, {
+    const hooks: SenderHooks = {
       link: (up) => this.#link(up),
       left: (lane) => {
         if (lane === "bulk") packer.run();
       },
       fatal: this.#context.fatal,
-    });
+    };
+    const sender: Sender = new Sender(store, client, runtime, hooks, secured.preparer);
     const wake = (): void => sender.wake();
     const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
     const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
@@ -213,10 +245,10 @@ export class Upstream {
       snapshot,
       wake,
     });
-    const commands = this.#commandService(client, rooms, wake);
+    const commands = this.#commandService(client, rooms, secured.engine, wake);
     const liveness = this.#liveness(client, rooms, status, wake);
-    const sync = this.#createSync(session, client, peopleRoom, [commands, status]);
-    return { client, rooms, sender, packer, status, liveness, commands, sync };
+    const sync = this.#createSync(session, client, rooms, secured.engine, [commands, status]);
+    return { client, rooms, engine: secured.engine, sender, packer, status, liveness, commands, sync };
   }
 
   #liveness(client: MatrixClient, rooms: AgentRooms, status: StatusMessage, wake: () => void): Liveness {
@@ -236,11 +268,17 @@ export class Upstream {
       offlineCard: () => status.offlineCard(device, config.rooms.liveness.timeout),
       cardFired: () => void status.retell(),
       isUp: () => this.#linkUp,
+      wasEncrypted: (roomId) => store.read((database) => wasEncrypted(database, roomId)),
       wake,
     });
   }
 
-  #commandService(client: MatrixClient, rooms: AgentRooms, wake: () => void): CommandService {
+  #commandService(
+    client: MatrixClient,
+    rooms: AgentRooms,
+    engine: Engine | null,
+    wake: () => void,
+  ): CommandService {
     const { clock, commands, config, runtime, store } = this.#context;
     const { prefix, valid_for: validForMs } = config.commands;
     const listening = { prefix, userId: client.userId, namespace: NAMESPACE, bare: rooms.people.ours };
@@ -254,6 +292,7 @@ export class Upstream {
       listening,
       validForMs,
       clockState,
+      ...(engine === null ? {} : { encryption: engine }),
       nowMs: () => clock.nowMs(),
       commands,
       wake,
@@ -264,7 +303,8 @@ export class Upstream {
   #createSync(
     session: Session,
     client: MatrixClient,
-    peopleRoom: string,
+    rooms: AgentRooms,
+    engine: Engine | null,
     consumers: readonly SyncConsumer[],
   ): Sync {
     const { runtime, store } = this.#context;
@@ -275,8 +315,8 @@ export class Upstream {
       session,
       http: this.#http,
       consumers,
-      // Nobody here reads the data room: our own telemetry need not come back over a metered link, nor wake anybody up.
-      filter: { rooms: [peopleRoom], notTypes: [`${NAMESPACE}.telemetry`] },
+      ...(engine === null ? {} : { opener: engine }),
+      filter: syncFilter(rooms, engine !== null, client.userId, NAMESPACE),
       signal: this.#aborter.signal,
       onState: (state) => {
         if (state.state !== "connecting") this.#link(state.state === "online");

@@ -3,7 +3,13 @@ import type { Provenance } from "#agent/matrix/types.ts";
 import type { ClockState } from "#agent/telemetry/reading.ts";
 import { FUTURE_MS_MAX } from "./limits.ts";
 
+/**
+ * How it came: `open` in a room without encryption, `clear` in clear into one with it, else by what is known of the device that encrypted it.
+ */
+export type Channel = "open" | "clear" | "unknown" | "unsigned" | "signed";
+
 export interface Facts {
+  readonly channel: Channel;
   readonly nowMs: number;
   /** `origin_server_ts`: on some servers any user can choose it, so it can only make a command older, never better. */
   readonly sentMs: number;
@@ -16,11 +22,13 @@ export interface Facts {
   readonly neededLevel: number;
 }
 
+type Why = "level" | "stale" | "clock" | "channel";
+
 export type Decision =
   | { readonly allowed: true }
-  | { readonly allowed: false; readonly why: "level" | "stale" | "clock"; readonly reason: string };
+  | { readonly allowed: false; readonly why: Why; readonly reason: string };
 
-const refused = (why: "level" | "stale" | "clock", reason: string): Decision => ({
+const refused = (why: Why, reason: string): Decision => ({
   allowed: false,
   why,
   reason,
@@ -28,8 +36,20 @@ const refused = (why: "level" | "stale" | "clock", reason: string): Decision => 
 
 const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;
 
+/** Clients send in clear into an encrypted room only by mistake, servers when they want to command. */
+const CHANNEL_REFUSALS: Readonly<Record<Channel, string | null>> = {
+  open: null,
+  signed: null,
+  clear: "it was not encrypted, and this room is: anybody on the way could have written it",
+  unknown: "nothing is known of the device that encrypted it",
+  unsigned:
+    "the device that encrypted it is not cross-signed by its owner; verify it in your client (Settings, Sessions) and send it again",
+};
+
 export const authorise = (facts: Facts): Decision => {
   const { clock, harmless, neededLevel, nowMs, provenance, senderLevel, sentMs, validForMs } = facts;
+  const channel = CHANNEL_REFUSALS[facts.channel];
+  if (channel !== null) return refused("channel", channel);
   if (senderLevel < neededLevel)
     return refused("level", `power level ${neededLevel} is needed in this room, yours is ${senderLevel}`);
   if (clock === "unset") {

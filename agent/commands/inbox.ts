@@ -15,6 +15,8 @@ export interface InboxRow {
   readonly sentMs: number;
   readonly provenance: Provenance;
   readonly request: CommandRequest;
+  /** The device that encrypted it; empty where it is not known, null where it came in clear. */
+  readonly deviceId: string | null;
 }
 
 const sealRequest = (vault: Vault, request: CommandRequest): Uint8Array =>
@@ -38,13 +40,13 @@ const openRequest = (vault: Vault, sealed: unknown): CommandRequest => {
 export const receive = (
   database: Database,
   vault: Vault,
-  { event, provenance }: TimelineEvent,
+  { event, opened, provenance }: TimelineEvent,
   request: CommandRequest,
 ): void => {
   database
     .prepare(
-      `INSERT OR IGNORE INTO command (event_id, room_id, sender, sent_ms, provenance, request, state)
-       VALUES (?, ?, ?, ?, ?, ?, 'received')`,
+      `INSERT OR IGNORE INTO command (event_id, room_id, sender, sent_ms, provenance, request, device_id, state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 'received')`,
     )
     .run(
       event.eventId,
@@ -53,6 +55,7 @@ export const receive = (
       event.originServerTs,
       provenance,
       sealRequest(vault, request),
+      opened === undefined ? null : (opened.deviceId ?? ""),
     );
 };
 
@@ -65,6 +68,7 @@ const toRow = (vault: Vault, row: Row): InboxRow => ({
   sentMs: Number(row["sent_ms"]),
   provenance: PROVENANCES.find((known) => known === row["provenance"]) ?? "initial",
   request: openRequest(vault, row["request"]),
+  deviceId: typeof row["device_id"] === "string" ? row["device_id"] : null,
 });
 
 /** The command of a state that was received first, or null. In the server's order, not by the stamps: on some servers a sender chooses his. */

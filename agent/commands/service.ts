@@ -7,11 +7,20 @@ import { pause, type Runtime } from "#agent/runtime.ts";
 import { type Database, type Store, StoreError } from "#agent/store/store.ts";
 import type { ClockState } from "#agent/telemetry/reading.ts";
 import { bindArguments } from "./arguments.ts";
-import { authorise, type Decision } from "./authorise.ts";
+import { authorise, type Channel, type Decision } from "./authorise.ts";
 import type { Command, Outcome } from "./command.ts";
 import { type CommandState, type InboxRow, moveTo, oldestIn, prune, receive } from "./inbox.ts";
 import { REFUSALS_PER_MINUTE_MAX, REPLIES_WAITING_MAX, REPLY_CHARS_MAX, STORE_RETRY_MS } from "./limits.ts";
 import { type Listening, parseRequest } from "./request.ts";
+
+/** What is asked of encryption. */
+export interface CommandEncryption {
+  isEncrypted(roomId: string): boolean;
+  trustOf(
+    userId: string,
+    deviceId: string | null,
+  ): Promise<"verified" | "cross-signed" | "unsigned" | "unknown">;
+}
 
 export interface CommandContext {
   readonly client: MatrixClient;
@@ -21,6 +30,8 @@ export interface CommandContext {
   readonly listening: Listening;
   readonly validForMs: number;
   readonly clockState: () => ClockState;
+  /** Absent: rooms are not encrypted here. */
+  readonly encryption?: CommandEncryption;
   /** The time now, as far as it is known. */
   readonly nowMs: () => number;
   readonly commands: () => readonly Command[];
@@ -170,6 +181,7 @@ export class CommandService implements SyncConsumer {
     const { client, clockState, nowMs, roomId, runtime, signal, validForMs } = this.#context;
     const levels = await retried(runtime, signal, () => client.powerLevels(roomId));
     return authorise({
+      channel: await this.#channel(row),
       nowMs: nowMs(),
       sentMs: row.sentMs,
       validForMs,
@@ -179,6 +191,14 @@ export class CommandService implements SyncConsumer {
       senderLevel: levels.userLevel(row.sender),
       neededLevel: command.level,
     });
+  }
+
+  /** The device is looked at now, not when the command came: its owner may have signed it, or taken that back. */
+  async #channel({ deviceId, roomId, sender }: InboxRow): Promise<Channel> {
+    const { encryption } = this.#context;
+    if (deviceId === null) return encryption?.isEncrypted(roomId) === true ? "clear" : "open";
+    const trust = (await encryption?.trustOf(sender, deviceId)) ?? "unknown";
+    return trust === "verified" || trust === "cross-signed" ? "signed" : trust;
   }
 
   async #refuse(row: InboxRow, text: string): Promise<void> {

@@ -15,6 +15,8 @@ export const commandsMigrations: Migrations = {
        state TEXT NOT NULL
      ) STRICT;
      CREATE INDEX command_state ON command (state, sent_ms);`,
+    // How it came: null in clear, else the sending device's ID, empty where that is not known.
+    "ALTER TABLE command ADD COLUMN device_id TEXT",
   ],
 };
 

@@ -182,6 +182,10 @@ export const forgetDelivered = (database: Database, reference: string): void => 
 export const isUnsettled = (database: Database, reference: string): boolean =>
   database.prepare("SELECT 1 FROM outbox WHERE reference = ? AND attempts > 0").get(reference) !== null;
 
+/** An event under this name is in the outbox. */
+export const isWaiting = (database: Database, reference: string): boolean =>
+  database.prepare("SELECT 1 FROM outbox WHERE reference = ?").get(reference) !== null;
+
 export const waitingIn = (database: Database, lane: Lane): number =>
   Number(database.prepare("SELECT count(*) AS n FROM outbox WHERE lane = ?").get(lane)?.["n"] ?? 0);
 

@@ -2,7 +2,8 @@
 import type { Database, Row, Vault } from "#agent/store/store.ts";
 import type { Change, Entry, MachineStore, Rows, TableName } from "#crypto/machine/store/store.ts";
 import type { CryptoProvider } from "#crypto/provider.ts";
-import { decodeRow, encodeRow, fromKey, toKey } from "./rows.ts";
+import { fromKey, toKey } from "./names.ts";
+import { decodeRow, encodeRow } from "./rows.ts";
 
 const GET = "SELECT value FROM machine_row WHERE kind = ? AND grp = ? AND item = ?";
 const LIST = "SELECT item, value FROM machine_row WHERE kind = ? AND grp = ?";

@@ -1,5 +1,6 @@
 // The tables of encryption: one for every row of the machine (crypto/machine/store/store.ts), since a row's shape is the machine's business.
-import type { Migrations } from "#agent/store/store.ts";
+import type { Database, Migrations } from "#agent/store/store.ts";
+import { toKey } from "./names.ts";
 
 export const encryptionMigrations: Migrations = {
   module: "encryption",
@@ -12,5 +13,23 @@ export const encryptionMigrations: Migrations = {
        value BLOB NOT NULL,           -- rows.ts
        PRIMARY KEY (kind, grp, item)
      ) STRICT, WITHOUT ROWID;`,
+    // Events that could not be read yet, as the server gave them.
+    `CREATE TABLE undecrypted (
+       id INTEGER PRIMARY KEY AUTOINCREMENT,
+       room_id TEXT NOT NULL,
+       event_id TEXT NOT NULL UNIQUE,
+       session_id TEXT NOT NULL,
+       cause TEXT NOT NULL,
+       provenance TEXT NOT NULL,
+       event TEXT NOT NULL,           -- JSON
+       at_ms INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX undecrypted_session ON undecrypted (room_id, session_id);`,
   ],
 };
+
+/** Whether the room was encrypted once, as far as this store knows: then it is for ever. */
+export const wasEncrypted = (database: Database, roomId: string): boolean =>
+  database
+    .prepare("SELECT 1 FROM machine_row WHERE kind = 'room' AND grp = ? AND item = ''")
+    .get(toKey(roomId)) !== null;

@@ -34,6 +34,8 @@ export interface LivenessOptions {
   /** The status message says that we are offline: say it anew. */
   readonly cardFired: () => void;
   readonly isUp: () => boolean;
+  /** As far as this device knows by itself. */
+  readonly wasEncrypted: (roomId: string) => boolean;
   /** An event was put into the outbox. */
   readonly wake: () => void;
 }
@@ -197,6 +199,8 @@ export class Liveness {
   /** In an encrypted room nothing is sent in clear, not even by the server on our behalf. */
   async #keep(will: Will, roomId: string, api: DelayedEvents): Promise<string> {
     if (will.waits()) return will.keep(api);
+    // Once encrypted it stays so, whatever the server says.
+    if (this.#options.wasEncrypted(roomId)) return "nothing";
     const encryption = await this.#options.client.getState(roomId, "m.room.encryption", "");
     return encryption === null ? will.keep(api) : "nothing";
   }

@@ -9,12 +9,15 @@ export interface SyncFilter {
   readonly types?: readonly string[];
   /** No timeline events of these types: what we send ourselves in bulk need not come back. */
   readonly notTypes?: readonly string[];
+  /** No timeline events of these users: where all is encrypted, what we sent ourselves can be told by its sender only. */
+  readonly notSenders?: readonly string[];
   readonly timelineLimit?: number;
 }
 
 const typesOf = (filter: SyncFilter): JsonObject => ({
   ...(filter.types === undefined ? {} : { types: filter.types }),
   ...(filter.notTypes === undefined ? {} : { not_types: filter.notTypes }),
+  ...(filter.notSenders === undefined ? {} : { not_senders: filter.notSenders }),
 });
 
 /** The filter as `POST /user/{userId}/filter` takes it, or `?filter=` inline. */

@@ -26,6 +26,7 @@ import {
   MatrixError,
   type SyncBatch,
   type SyncConsumer,
+  type SyncOpener,
 } from "./types.ts";
 
 /** What an operator sees of the link. */
@@ -41,6 +42,8 @@ export interface SyncOptions {
   readonly session: Pick<Session, "verify">;
   readonly http: Pick<Http, "dropIdle">;
   readonly consumers: readonly SyncConsumer[];
+  /** Where rooms are encrypted. */
+  readonly opener?: SyncOpener;
   readonly filter?: SyncFilter;
   readonly signal: AbortSignal;
   /** Told when the state changes, and at each failed try. */
@@ -185,19 +188,21 @@ class SyncLoop implements Sync {
   }
 
   async #commit(position: Position, batch: SyncBatch): Promise<Position> {
-    const { store, consumers, client } = this.#options;
+    const { store, consumers, client, opener } = this.#options;
     const delivered = new Map(
       [...batch.joined].map(([roomId, room]) => [roomId, room.timeline.map(({ event }) => event.eventId)]),
     );
-    const next = await store.transaction((database) => {
-      for (const consumer of consumers) consumer.apply(batch, database);
+    const [next, opened] = await store.transaction((database) => {
+      const readable = opener?.open(batch, database) ?? batch;
+      for (const consumer of consumers) consumer.apply(readable, database);
       const seenSeq = markSeen(database, position.seenSeq, delivered);
       const moved = { since: batch.nextBatch, seenSeq, filterId: position.filterId };
       writePosition(database, client, this.#filterText(), moved);
-      return moved;
+      return [moved, readable] as const;
     });
     await store.durable();
-    for (const consumer of consumers) consumer.committed?.(batch);
+    opener?.opened();
+    for (const consumer of consumers) consumer.committed?.(opened);
     return next;
   }
 

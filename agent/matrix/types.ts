@@ -21,9 +21,19 @@ export interface RoomEvent {
 /** How an event reached us: its place matters to whoever acts on it (DESIGN 7: what came out of a gap is old). */
 export type Provenance = "initial" | "live" | "gap";
 
+/** What is known of an event that came encrypted. */
+export interface Opened {
+  /** The sending device; null where nobody could be found who made the key. */
+  readonly deviceId: string | null;
+  /** What a client would show beside it; null: nothing is wrong. */
+  readonly shield: string | null;
+}
+
 export interface TimelineEvent {
   readonly event: RoomEvent;
   readonly provenance: Provenance;
+  /** It came encrypted, and `event` is what was inside. */
+  readonly opened?: Opened;
 }
 
 /** One answer of /sync, gaps filled, events seen before removed. */
@@ -54,6 +64,13 @@ export interface JoinedRoom {
 export interface SyncConsumer {
   apply(batch: SyncBatch, database: Database): void;
   committed?(batch: SyncBatch): void;
+}
+
+/** Opens what came encrypted, in the transaction that stores the position; the consumers get what it gives back. */
+export interface SyncOpener {
+  open(batch: SyncBatch, database: Database): SyncBatch;
+  /** After that is durable. */
+  opened(): void;
 }
 
 export interface PowerLevels {

@@ -22,6 +22,8 @@ export interface RoomsContext {
   readonly device: string;
   readonly namespace: string;
   readonly config: RoomsConfig;
+  /** New rooms are encrypted. */
+  readonly encrypted: boolean;
 }
 
 /** Moderator in the specification's defaults: what configured commands ask for. */
@@ -78,6 +80,7 @@ const makeRoom = async (
     ...(alias === null ? {} : { alias }),
     topic: kind === "data" ? `Telemetry of ${device}, for machines` : `Status and commands of ${device}`,
     preset: "private_chat",
+    encrypted: context.encrypted,
     invite: config.operators,
     powerLevelEvents: { [`${namespace}.command`]: OPERATOR_LEVEL },
   });

@@ -15,6 +15,8 @@ export interface RoomsConfig {
   readonly people: RoomConfig;
   /** Invited into both rooms that the agent makes, with the power to command. */
   readonly operators: readonly string[];
+  /** Rooms that the agent makes are encrypted, where encryption is enabled. */
+  readonly encrypted: boolean;
   /** The status message is edited at most this often (ms). */
   readonly status_every: number;
   readonly liveness: LivenessConfig;
@@ -38,6 +40,12 @@ export const roomsSchema: ZodType<RoomsConfig> = z.strictObject({
     .array(z.string().regex(/^@[^:\s]+:\S+$/, { error: 'expected a user ID such as "@alice:example.org"' }))
     .default([])
     .describe("Users invited into the rooms that the agent makes, with the power to command."),
+  encrypted: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Rooms that the agent makes are encrypted, where encryption is enabled. Those that exist stay as they are.",
+    ),
   status_every: duration()
     .prefault("30s")
     .describe("The status message is edited at most this often, and only when what it shows has changed."),

@@ -53,6 +53,7 @@ interface Stage {
 const yamlFor = (folder: string, target: Target, brokerTap: Tap, serverTap: Tap): string => `version: 1
 device: { name: kill-loop, state: ${folder}/state }
 homeserver: { url: "http://127.0.0.1:${serverTap.port}", user: "${target.device.userId}", password: { file: ${folder}/password } }
+encryption: { enabled: false }
 rooms: { data: { room: "${target.dataRoom}" }, people: { room: "${target.peopleRoom}" }, status_every: 1h }
 drivers:
   broker:

@@ -89,7 +89,7 @@ const yamlFor = (
 device: { name: site-1, state: ${folder}/state }
 homeserver: { url: "${url}", user: "${device.userId}", password: { file: ${folder}/password } }
 rooms: { data: { room: "${rooms.data}" }, people: { room: "${rooms.people}" }, status_every: 60s, liveness: ${liveness} }
-${yaml}`;
+${yaml.includes("encryption:") ? "" : "encryption: { enabled: false }\n"}${yaml}`;
 
 const relatesTo = (event: { readonly content: Json }): string =>
   text(event.content, "m.relates_to", "m.in_reply_to", "event_id");

@@ -108,7 +108,7 @@ homeserver:
 rooms: { operators: ${JSON.stringify(operators)}, status_every: 200ms, liveness: ${liveness} }
 drivers: { probe: { type: probe } }
 delivery: { batch: { max_age: 50ms, max_count: 100 } }
-${yaml}`;
+${yaml.includes("encryption:") ? "" : "encryption: { enabled: false }\n"}${yaml}`;
 
 const makeProbe = (state: ProbeState, clock: Clock): Probe => ({
   written: state.written,

@@ -83,6 +83,7 @@ export const runUntil = async (program: Program, drivers: string, name: string):
     `version: 1
 device: { name: d, state: ${folder}/state }
 homeserver: { url: "${server.url}", user: "${device.userId}", password: { env: SHIPPED_PASSWORD } }
+encryption: { enabled: false }
 rooms: { data: { room: "${data}" }, people: { room: "${people}" } }
 drivers:
   ${drivers}

@@ -122,6 +122,7 @@ export const startOurs = (stage: Stage, options: OursOptions): Contestant => {
     `version: 1
 device: { name: bench, state: ${folder}/state }
 homeserver: { url: "${server.url}", user: "${device.userId}", password: { env: BENCH_PASSWORD } }
+encryption: { enabled: false }
 rooms: { data: { room: "${room}" }, people: { room: "${peopleRoom}" }, status_every: 1h }
 drivers:
   mqtt: { type: mqtt, url: "mqtt://127.0.0.1:${broker.port}", client_id: bench, clean: true, subscriptions: [{ filter: "sensors/#" }] }

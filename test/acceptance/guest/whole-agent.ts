@@ -28,6 +28,7 @@ writeFileSync(
   `version: 1
 device: { name: guest, state: /tmp/state }
 homeserver: { url: "${server.url}", user: "${device.userId}", password: { file: /tmp/password } }
+encryption: { enabled: false }
 rooms: { operators: ["${alice.userId}"] }
 drivers:
   pins:

@@ -106,6 +106,7 @@ describe("arguments", () => {
 
 describe("authorisation", () => {
   const facts: Facts = {
+    channel: "open",
     nowMs: 100_000,
     sentMs: 90_000,
     validForMs: 60_000,
@@ -123,6 +124,9 @@ describe("authorisation", () => {
 
   it.each<[string, Partial<Facts>, string]>([
     ["the level is missing", { senderLevel: 49 }, "level"],
+    ["it came in clear into an encrypted room", { channel: "clear" }, "channel"],
+    ["its device is not cross-signed", { channel: "unsigned" }, "channel"],
+    ["nobody knows its device", { channel: "unknown" }, "channel"],
     ["it is old", { sentMs: 39_999 }, "stale"],
     ["it is old, out of a gap", { sentMs: 39_999, provenance: "gap" }, "stale"],
     ["it comes from the future", { sentMs: 160_001 }, "stale"],

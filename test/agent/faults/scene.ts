@@ -68,6 +68,7 @@ export interface Life {
 const yamlFor = ({ device, operator, server }: Scene): string => `version: 1
 device: { name: ${device.userId.slice(1, device.userId.indexOf(":"))} }
 homeserver: { url: "${server.url}", user: "${device.userId}", password: { env: PASSWORD } }
+encryption: { enabled: false }
 rooms: { operators: ["${operator.userId}"], status_every: 20s }
 drivers: { probe: { type: probe } }
 delivery: { batch: { max_age: 2s, max_count: 4 } }

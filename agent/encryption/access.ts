@@ -1,0 +1,61 @@
+// The machine within the agent's transactions. Every use is one transaction (or a part of the caller's); what the machine has to say is logged after it.
+import type { JsonObject } from "#agent/matrix/types.ts";
+import type { Log } from "#agent/runtime.ts";
+import type { Database, Store } from "#agent/store/store.ts";
+import type { Machine, MachineCalls } from "#crypto/machine/machine.ts";
+import type { Notice } from "#crypto/machine/notices.ts";
+import type { CryptoProvider } from "#crypto/provider.ts";
+import type { JsonObject as CryptoJson } from "#crypto/shape.ts";
+import { createMachineStore } from "./machine-store.ts";
+
+export interface Access {
+  /** In the caller's transaction; it logs `calls.notices` with `tell` once that is over. */
+  on(database: Database): MachineCalls;
+  /** In a transaction of its own. */
+  in<T>(work: (calls: MachineCalls, database: Database) => T): Promise<T>;
+  tell(notices: readonly Notice[]): void;
+}
+
+/** What every person should hear of at once; the rest is for who reads the log closely. */
+const ALARMS: ReadonlySet<Notice["kind"]> = new Set<Notice["kind"]>([
+  "one-time-key-collision",
+  "one-time-keys-unknown",
+  "own-device-replaced",
+  "device-cloned",
+]);
+
+export const createAccess = (
+  store: Store,
+  provider: CryptoProvider,
+  machine: Machine,
+  log: Log,
+  nowMs: () => number,
+): Access => {
+  const on = (database: Database): MachineCalls =>
+    machine.on(createMachineStore(database, store.vault, provider), Math.round(nowMs()));
+  const tell = (notices: readonly Notice[]): void => {
+    for (const { kind, ...fields } of notices) {
+      const text = `encryption: ${kind.replaceAll("-", " ")}`;
+      if (ALARMS.has(kind)) log.error(fields, text);
+      else log.warn(fields, text);
+    }
+  };
+  return {
+    on,
+    tell,
+    in: async (work) => {
+      let notices: readonly Notice[] = [];
+      const result = await store.transaction((database) => {
+        const calls = on(database);
+        const made = work(calls, database);
+        notices = calls.notices;
+        return made;
+      });
+      tell(notices);
+      return result;
+    },
+  };
+};
+
+/** The same JSON under the other folder's name for it: theirs allows `unknown` where ours lists what JSON has. */
+export const fromCrypto = (json: CryptoJson): JsonObject => json as JsonObject; // made by the machine for a request or an event, so it is JSON

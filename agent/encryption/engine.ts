@@ -1,0 +1,321 @@
+// The agent as an encrypted device: the machine, wired to store, client, sync and outbox. Begin here.
+//
+//   sync ---open()---> openBatch (in the sync's transaction) ---> consumers
+//   sender --prepare()--> Sharing (members, /keys/*, to-device) --wire(): one transaction { ratchet, ciphertext, attempt }--> PUT
+//   Pump makes the machine's requests; whatever changes what sharing depends on is shared ahead of need, so that an alarm does not wait for it
+import { deliveredAs, isWaiting, type OutboxRow, put, storeCipher } from "#agent/delivery/outbox.ts";
+import type { Prepared, Preparer, Wire } from "#agent/delivery/prepare.ts";
+import {
+  type JsonObject,
+  type MatrixClient,
+  MatrixError,
+  type RoomEvent,
+  type SyncBatch,
+  type SyncConsumer,
+  type SyncOpener,
+} from "#agent/matrix/types.ts";
+import type { Runtime } from "#agent/runtime.ts";
+import type { Database, Store } from "#agent/store/store.ts";
+import { passwordAuth } from "#crypto/machine/cross-signing/authentication.ts";
+import type { CrossSigningState } from "#crypto/machine/cross-signing/state.ts";
+import { MachineError } from "#crypto/machine/errors.ts";
+import { createMachine } from "#crypto/machine/machine.ts";
+import type { Request, RequestKind } from "#crypto/machine/requests.ts";
+import { nodeProvider } from "#crypto/provider/node.ts";
+import { type Access, createAccess, fromCrypto } from "./access.ts";
+import { batchOf, ENCRYPTED, openBatch, openForDevices, type Turn } from "./incoming.ts";
+import { SHARE_RETRY_MS } from "./limits.ts";
+import { Members } from "./members.ts";
+import { Pump } from "./pump.ts";
+import type { EncryptionConfig } from "./schema.ts";
+import { type Readiness, Sharing } from "./sharing.ts";
+import { wasEncrypted } from "./tables.ts";
+import { countUndecrypted } from "./undecrypted.ts";
+
+export interface EngineOptions {
+  readonly config: EncryptionConfig;
+  readonly client: MatrixClient;
+  readonly store: Store;
+  readonly runtime: Runtime;
+  /** Wall time as well as it is known. */
+  readonly nowMs: () => number;
+  /** For servers that ask for it before they take cross-signing keys. */
+  readonly password: string | null;
+  /** A room that waited for its key may go on. */
+  readonly roomReady: (roomId: string) => void;
+  /** Something was put into the outbox. */
+  readonly wake: () => void;
+  readonly fatal: (error: unknown) => void;
+}
+
+/** How far a sender's device is trusted. */
+export type SenderTrust = "verified" | "cross-signed" | "unsigned" | "unknown";
+
+export interface EncryptionView {
+  readonly deviceKey: string;
+  readonly crossSigning: CrossSigningState["state"];
+  /** Our own master key, for `encryption.trusted` elsewhere and for a person to compare. */
+  readonly masterKey: string | null;
+  /** Events that wait for their key, by cause. */
+  readonly undecrypted: Readonly<Record<string, number>>;
+  /** Members who cannot read, by room. */
+  readonly without: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Answers after which a room may have another set of readers, or another way to reach them. */
+const CHANGES_READERS: ReadonlySet<RequestKind> = new Set<RequestKind>([
+  "keys-query",
+  "keys-changes",
+  "keys-claim",
+  "cross-signing-upload",
+  "signatures-upload",
+]);
+
+export class Engine implements SyncOpener, Preparer {
+  readonly #options: EngineOptions;
+  readonly #access: Access;
+  readonly #members: Members;
+  readonly #pump: Pump;
+  readonly #sharing: Sharing;
+  #downstream: readonly SyncConsumer[] = [];
+  /** What the last batch's machine had to say, for when it is committed. */
+  #said: () => void = () => undefined;
+  #aheadRunning = false;
+  #stopped = false;
+
+  constructor(options: EngineOptions) {
+    const { client, config, nowMs, runtime, store } = options;
+    this.#options = options;
+    const { deviceId, userId } = client;
+    const trustedMasters = new Map(Object.entries(config.trusted));
+    const machine = createMachine({ provider: nodeProvider, userId, deviceId, trustedMasters });
+    this.#access = createAccess(store, nodeProvider, machine, runtime.log, nowMs);
+    this.#members = new Members(client);
+    this.#pump = new Pump(this.#access, store, client, runtime, {
+      auth: (challenge) => this.#auth(challenge),
+      roomEvent: (request) => this.#roomEvent(request),
+      answered: (kind) => this.#answered(kind),
+      fatal: options.fatal,
+    });
+    const { strategy } = config;
+    this.#sharing = new Sharing({
+      access: this.#access,
+      members: this.#members,
+      pump: this.#pump,
+      log: runtime.log,
+      strategy,
+      userId,
+    });
+  }
+
+  /** Makes our keys, and an identity where our user has none. Before anything else. */
+  async start(): Promise<void> {
+    const { state } = await this.#access.in((calls) => {
+      calls.setUp();
+      return calls.bootstrapCrossSigning();
+    });
+    // Whoever is invited first looks at our device first: unsigned, many clients would give it no key.
+    if (state === "ours") this.#pump.kick();
+    else await this.#pump.settle();
+  }
+
+  /** Who gets what could not be read with its sync, but later. */
+  deliverTo(consumers: readonly SyncConsumer[]): void {
+    this.#downstream = consumers;
+  }
+
+  /** Gets these rooms ready before anything is to be sent into them. */
+  expect(roomIds: readonly string[]): void {
+    for (const roomId of roomIds) void this.#ahead(roomId);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#pump.stop();
+  }
+
+  /** The network is back. */
+  retryNow(): void {
+    this.#pump.retryNow();
+  }
+
+  open(batch: SyncBatch, database: Database): SyncBatch {
+    const turn = this.#turn(database);
+    const { changed, left } = this.#members.apply(batch);
+    for (const roomId of left) turn.calls.invalidateRoomKey(roomId);
+    const opened = openBatch(turn, batch);
+    const moved = changed.size > 0 || batch.initial || batch.toDevice.length > 0;
+    if (moved || batch.deviceLists.changed.length > 0 || batch.deviceLists.left.length > 0)
+      this.#sharing.touch();
+    for (const [roomId, { state, timeline }] of batch.joined)
+      if ([...timeline.map(({ event }) => event), ...state].some(({ type }) => type === "m.room.encryption"))
+        this.#sharing.forget(roomId);
+    const { notices } = turn.calls;
+    this.#said = () => this.#access.tell(notices);
+    return opened;
+  }
+
+  opened(): void {
+    this.#said();
+    this.#said = () => undefined;
+    this.#pump.kick();
+    void this.#shareAhead();
+  }
+
+  async prepare(row: OutboxRow): Promise<Prepared> {
+    const readiness = await this.#sharing.prepare(row.roomId);
+    if (readiness.kind === "blocked")
+      return { kind: "wait", delayMs: SHARE_RETRY_MS, reason: readiness.reason };
+    return { kind: "ready", wire: (database) => this.#wire(database, row, readiness) };
+  }
+
+  /** What an event of a room says, for whoever only reads along. Null: it cannot be read. */
+  read(event: RoomEvent): Promise<RoomEvent | null> {
+    if (event.type !== ENCRYPTED) return Promise.resolve(event);
+    return this.#access.in((calls) => {
+      const { content, eventId, originServerTs, roomId, sender, type } = event;
+      const raw = { type, event_id: eventId, sender, origin_server_ts: originServerTs, content };
+      const result = calls.decryptRoomEvent(roomId, raw);
+      if (result.kind !== "decrypted") return null;
+      // Whatever was inside; what is no object shows as one without fields.
+      const inner = typeof result.content === "object" && result.content !== null ? result.content : {};
+      return { ...event, type: result.type, content: inner as JsonObject };
+    });
+  }
+
+  isEncrypted(roomId: string): boolean {
+    return this.#options.store.read((database) => wasEncrypted(database, roomId));
+  }
+
+  /** What the sender's device is worth now. */
+  trustOf(userId: string, deviceId: string | null): Promise<SenderTrust> {
+    return this.#access.in((calls) => {
+      const found = calls.devices(userId).find(({ device }) => device.deviceId === deviceId);
+      if (found === undefined) return "unknown";
+      if (found.trust.verified) return "verified";
+      return found.trust.crossSigned ? "cross-signed" : "unsigned";
+    });
+  }
+
+  view(roomIds: readonly string[]): Promise<EncryptionView> {
+    const { userId } = this.#options.client;
+    return this.#access.in((calls, database) => ({
+      deviceKey: calls.setUp().ed25519,
+      crossSigning: calls.crossSigning().state,
+      masterKey: calls.masterKey(userId),
+      undecrypted: countUndecrypted(database),
+      without: Object.fromEntries(roomIds.map((roomId) => [roomId, this.#sharing.without(roomId)])),
+    }));
+  }
+
+  #turn(database: Database): Turn {
+    const { client, nowMs, runtime } = this.#options;
+    const calls = this.#access.on(database);
+    return { calls, database, nowMs: nowMs(), log: runtime.log, userId: client.userId };
+  }
+
+  #wire(database: Database, row: OutboxRow, readiness: Readiness): Wire | null {
+    if (readiness.kind === "blocked" || !this.#sharing.isCurrent(readiness)) return null;
+    if (readiness.kind === "clear") {
+      // Encrypted since: an event in clear is never right any more.
+      return wasEncrypted(database, row.roomId) ? null : { type: row.type, content: row.content };
+    }
+    // Certainly absent, and nobody left since: the same ciphertext again.
+    if (row.cipher !== null && row.cipher["session_id"] === readiness.sessionId)
+      return { type: ENCRYPTED, content: row.cipher };
+    try {
+      const made = this.#access.on(database).encryptRoomEvent(row.roomId, row.type, row.content);
+      const content = fromCrypto(made);
+      storeCipher(database, row, content);
+      return { type: ENCRYPTED, content };
+    } catch (error) {
+      if (!(error instanceof MachineError)) throw error;
+      this.#sharing.forget(row.roomId);
+      return null;
+    }
+  }
+
+  #auth(challenge: JsonObject): JsonObject | null {
+    const { client, password, runtime } = this.#options;
+    const auth = password === null ? null : passwordAuth(challenge, { userId: client.userId, password });
+    if (auth !== null) return fromCrypto(auth);
+    runtime.log.warn(
+      {},
+      "encryption: the homeserver wants a person to approve this account's first cross-signing keys: sign in with a password once, or verify this device from another one",
+    );
+    return null;
+  }
+
+  /** An event of the machine's own goes the way of all events; its ID is known once it was accepted. */
+  async #roomEvent({ body, id, room }: Request): Promise<string | null> {
+    const { runtime, store, wake } = this.#options;
+    if (room === undefined || body === null) return null;
+    const { roomId, type } = room;
+    const reference = `machine ${id}`;
+    const eventId = await store.transaction((database) => {
+      const known = deliveredAs(database, reference);
+      if (known !== null || isWaiting(database, reference)) return known;
+      put(database, store.vault, runtime.random, {
+        lane: "reply",
+        roomId,
+        type,
+        content: fromCrypto(body),
+        reference,
+      });
+      return null;
+    });
+    await store.durable();
+    wake();
+    return eventId;
+  }
+
+  #answered(kind: RequestKind): void {
+    if (!CHANGES_READERS.has(kind)) return;
+    this.#sharing.touch();
+    if (kind === "keys-query") void this.#openLate();
+    void this.#shareAhead();
+  }
+
+  /** Messages of devices that were not known when they came. */
+  async #openLate(): Promise<void> {
+    try {
+      const batch = await this.#options.store.transaction((database) => {
+        const entries = openForDevices(this.#turn(database));
+        const made = batchOf(entries);
+        if (entries.length > 0) for (const consumer of this.#downstream) consumer.apply(made, database);
+        return entries.length > 0 ? made : null;
+      });
+      if (batch === null) return;
+      await this.#options.store.durable();
+      for (const consumer of this.#downstream) consumer.committed?.(batch);
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  /** One look at a time: what changes meanwhile is seen by the next one. */
+  async #shareAhead(): Promise<void> {
+    if (this.#aheadRunning || this.#stopped) return;
+    this.#aheadRunning = true;
+    try {
+      for (const roomId of this.#sharing.stale()) await this.#ahead(roomId);
+    } finally {
+      this.#aheadRunning = false;
+    }
+  }
+
+  async #ahead(roomId: string): Promise<void> {
+    try {
+      const { kind } = await this.#sharing.prepare(roomId);
+      if (kind !== "blocked") this.#options.roomReady(roomId);
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  /** It is tried again when an event's turn comes. A store that failed tells so itself. */
+  #complain(error: unknown): void {
+    if (this.#stopped || error instanceof MatrixError) return;
+    this.#options.runtime.log.error({ error: String(error) }, "encryption: a room could not be made ready");
+  }
+}

@@ -1,0 +1,178 @@
+// What a sync brings, opened in the transaction that stores its position (DESIGN 3): to-device messages, keys, device lists, counts, rooms' settings, then the
+// events of the timelines. What cannot be read yet is kept and read when its key comes, in the batch that brings it.
+import type { JoinedRoom, JsonObject, SyncBatch, TimelineEvent } from "#agent/matrix/types.ts";
+import type { Log } from "#agent/runtime.ts";
+import type { Database } from "#agent/store/store.ts";
+import type { MachineCalls } from "#crypto/machine/machine.ts";
+import type { ToDeviceResult } from "#crypto/machine/olm/receive.ts";
+import type { RoomEventResult } from "#crypto/machine/rooms/decrypt.ts";
+import { isJsonObject } from "#crypto/shape.ts";
+import { UNKNOWN_DEVICE_WAIT_MS } from "./limits.ts";
+import {
+  explain,
+  forgetUndecrypted,
+  keepUndecrypted,
+  ofCause,
+  ofSession,
+  type Undecrypted,
+} from "./undecrypted.ts";
+
+export const ENCRYPTED = "m.room.encrypted";
+const UNKNOWN_DEVICE = "unknown-device";
+const NO_ROOM: JoinedRoom = { timeline: [], state: [], truncated: false };
+
+export interface Turn {
+  readonly calls: MachineCalls;
+  readonly database: Database;
+  readonly nowMs: number;
+  readonly log: Log;
+  readonly userId: string;
+}
+
+type Readable = Extract<RoomEventResult, { kind: "decrypted" }>;
+
+const rawOf = ({ event }: TimelineEvent): JsonObject => ({
+  type: event.type,
+  event_id: event.eventId,
+  sender: event.sender,
+  origin_server_ts: event.originServerTs,
+  content: event.content,
+});
+
+const readable = ({ event, provenance }: TimelineEvent, result: Readable): TimelineEvent => ({
+  provenance,
+  event: {
+    ...event,
+    type: result.type,
+    // Whatever JSON was inside; what is no object holds nothing that anybody here reads.
+    content: isJsonObject(result.content) ? (result.content as JsonObject) : {},
+  },
+  opened: { deviceId: result.device?.deviceId ?? null, shield: result.shield },
+});
+
+type Opening =
+  | { readonly kind: "open"; readonly entry: TimelineEvent }
+  | { readonly kind: "later"; readonly cause: string }
+  | { readonly kind: "never"; readonly cause: string };
+
+const tryOpen = ({ calls }: Turn, entry: TimelineEvent, patient: boolean): Opening => {
+  const result = calls.decryptRoomEvent(entry.event.roomId, rawOf(entry));
+  if (result.kind === "refused") return { kind: "never", cause: result.cause };
+  if (result.kind === "undecryptable")
+    return { kind: "later", cause: result.cause === "withheld" ? result.code : result.cause };
+  if (result.device === null && patient) {
+    // Followed from now on: who it is comes with the answer to the query.
+    calls.trackUsers([entry.event.sender]);
+    return { kind: "later", cause: UNKNOWN_DEVICE };
+  }
+  return { kind: "open", entry: readable(entry, result) };
+};
+
+const openNew = (turn: Turn, entry: TimelineEvent): TimelineEvent | null => {
+  const { database, log, nowMs, userId } = turn;
+  const { event, provenance } = entry;
+  if (event.type !== ENCRYPTED || event.stateKey !== undefined) return entry;
+  // Our own, where a server sends it back all the same.
+  if (event.sender === userId) return null;
+  const opening = tryOpen(turn, entry, true);
+  if (opening.kind === "open") return opening.entry;
+  const { cause } = opening;
+  const fields = { roomId: event.roomId, eventId: event.eventId, sender: event.sender, cause };
+  if (opening.kind === "never") log.warn(fields, "an encrypted event was refused");
+  else {
+    keepUndecrypted(database, { entry, cause, atMs: nowMs });
+    // History is not for us; and a device that is being asked for is no news yet.
+    const quiet = provenance === "initial" || cause === UNKNOWN_DEVICE;
+    log[quiet ? "debug" : "warn"](fields, `an encrypted event cannot be read yet: ${explain(cause)}`);
+  }
+  return null;
+};
+
+const openKept = (turn: Turn, { entry, atMs }: Undecrypted): TimelineEvent | null => {
+  const patient = Math.abs(turn.nowMs - atMs) < UNKNOWN_DEVICE_WAIT_MS;
+  const opening = tryOpen(turn, entry, patient);
+  if (opening.kind === "later") return null;
+  forgetUndecrypted(turn.database, entry.event.eventId);
+  return opening.kind === "open" ? opening.entry : null;
+};
+
+const present = <T>(list: readonly (T | null)[]): T[] => list.filter((item): item is T => item !== null);
+
+/** What waited for these keys. */
+const openForKeys = (turn: Turn, results: readonly ToDeviceResult[]): TimelineEvent[] =>
+  present(
+    results.flatMap((result) =>
+      result.kind === "room-key"
+        ? ofSession(turn.database, result.key.roomId, result.key.sessionId).map((kept) =>
+            openKept(turn, kept),
+          )
+        : [],
+    ),
+  );
+
+/** What waited to know its device, after a query was answered or waited for long enough. */
+export const openForDevices = (turn: Turn): TimelineEvent[] =>
+  present(ofCause(turn.database, UNKNOWN_DEVICE).map((kept) => openKept(turn, kept)));
+
+const takeSettings = ({ calls }: Turn, roomId: string, { state, timeline }: JoinedRoom): void => {
+  for (const event of [...timeline.map((entry) => entry.event), ...state])
+    if (event.type === "m.room.encryption" && event.stateKey === "")
+      calls.receiveRoomEncryption(roomId, event.content);
+};
+
+/** A verification in a room, or the request for one: its sender and events as the machine wants them. */
+const takeVerification = ({ calls }: Turn, { event }: TimelineEvent): void => {
+  if (event.type !== "m.room.message" && !event.type.startsWith("m.key.verification.")) return;
+  calls.receiveRoomVerification(event.roomId, rawOf({ event, provenance: "live" }));
+};
+
+/** Rooms with these entries added to their timelines. */
+const withEntries = (joined: SyncBatch["joined"], entries: readonly TimelineEvent[]): SyncBatch["joined"] => {
+  const rooms = new Map(joined);
+  for (const entry of entries) {
+    const room = rooms.get(entry.event.roomId) ?? NO_ROOM;
+    rooms.set(entry.event.roomId, { ...room, timeline: [...room.timeline, entry] });
+  }
+  return rooms;
+};
+
+/** A batch of nothing but these. */
+export const batchOf = (entries: readonly TimelineEvent[]): SyncBatch => ({
+  nextBatch: "",
+  initial: false,
+  joined: withEntries(new Map(), entries),
+  invited: new Map(),
+  left: new Set(),
+  toDevice: [],
+  deviceLists: { changed: [], left: [] },
+  oneTimeKeyCounts: null,
+  unusedFallbackKeyTypes: null,
+  accountData: [],
+});
+
+const takeKeys = ({ calls }: Turn, batch: SyncBatch): readonly ToDeviceResult[] => {
+  // A position that was lost: what changed in between nobody can say.
+  if (batch.initial) calls.deviceListGap(null, batch.nextBatch);
+  const results = calls.receiveToDevice(batch.toDevice);
+  calls.receiveDeviceLists(batch.deviceLists);
+  calls.receiveKeyCounts({
+    oneTimeKeys: batch.oneTimeKeyCounts,
+    unusedFallbackTypes: batch.unusedFallbackKeyTypes,
+    initial: batch.initial,
+  });
+  return results;
+};
+
+/** The batch with its events opened. */
+export const openBatch = (turn: Turn, batch: SyncBatch): SyncBatch => {
+  const results = takeKeys(turn, batch);
+  const joined = new Map<string, JoinedRoom>();
+  for (const [roomId, room] of batch.joined) {
+    takeSettings(turn, roomId, room);
+    const timeline = present(room.timeline.map((entry) => openNew(turn, entry)));
+    for (const entry of timeline) takeVerification(turn, entry);
+    joined.set(roomId, { ...room, timeline });
+  }
+  const late = [...openForKeys(turn, results), ...openForDevices(turn)];
+  return { ...batch, joined: withEntries(joined, late) };
+};

@@ -1,0 +1,22 @@
+// Bounds of encryption in the agent, each with its reason. Those of the machine are in crypto/machine/limits.ts.
+
+/** Rounds of sharing a room key before an event waits: query, claim, send and one more for whoever came meanwhile are four. */
+export const SHARE_ROUNDS_MAX = 10;
+
+/** An event whose room key cannot be shared now is looked at again this often, if nothing that happens wakes it earlier. */
+export const SHARE_RETRY_MS = 30_000;
+
+/** A request that the server refused and the machine keeps: an operator or an administrator has to do something, minutes do not matter. */
+export const REFUSED_RETRY_MS = 300_000;
+
+/** The machine is asked for what is due by time alone (a fallback key's week, a verification's end) this often, syncs or not. */
+export const LOOK_EVERY_MS = 600_000;
+
+/** Events that wait for their key; the oldest go. A backlog of a room that we came into late must not fill the disk. */
+export const UNDECRYPTED_MAX = 500;
+
+/** How long a message from a device that is not known waits for the answer to who that is. */
+export const UNKNOWN_DEVICE_WAIT_MS = 10_000;
+
+/** Bytes of JSON of a content that still fits into an encrypted event: (65,536 - 3,000 around it - 400 of m.room.encrypted) * 3/4 - 104 of Megolm - 600 around the plaintext, less what a relation costs twice. */
+export const ENCRYPTED_CONTENT_BYTES_MAX = 45_000;
