@@ -5,7 +5,7 @@ import { createClient } from "#agent/matrix/client.ts";
 import { createHttp } from "#agent/matrix/http.ts";
 import { asList, asObject, field } from "#agent/matrix/json.ts";
 import type { Session } from "#agent/matrix/session.ts";
-import { type JsonValue, MatrixError } from "#agent/matrix/types.ts";
+import { type JsonValue, type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Outside } from "#agent/outside.ts";
 import { followNamed } from "#agent/rooms/follow.ts";
 import { quietRuntime, withSession, withStore } from "./offline.ts";
@@ -60,6 +60,16 @@ const dataRoom = (outside: Outside, setting: Setting): Promise<string> => {
   return withStore(outside, setting, (store) => Promise.resolve(ownRoom(store, setting, "data")));
 };
 
+/** The keys lie in the store, which is opened for a page that needs them and closed again. */
+const opening = async (outside: Outside, setting: Setting, client: MatrixClient): Promise<MatrixClient> => {
+  const { readingClient, readWithStore } = await import("#agent/encryption/reader.ts");
+  return readingClient(client, async (events) =>
+    events.some(({ type }) => type === "m.room.encrypted")
+      ? withStore(outside, setting, (store, runtime) => readWithStore(store, runtime, client, events))
+      : events,
+  );
+};
+
 const tailAlone = async (
   outside: Outside,
   setting: Setting,
@@ -71,7 +81,8 @@ const tailAlone = async (
   const session = await withProgress(outside, `asking ${serverOf(setting)}`, () =>
     lentSession(outside, setting),
   );
-  const client = createClient({ http: createHttp({ timers: runtime.timers, signal }), session });
+  const plain = createClient({ http: createHttp({ timers: runtime.timers, signal }), session });
+  const client = setting.config.encryption.enabled ? await opening(outside, setting, plain) : plain;
   const follow = { type: TELEMETRY, past: options.past, everyMs: EVERY_MS };
   await followNamed(client, room, follow, runtime, signal, (event) => {
     const shown = tailEvent(event);

@@ -3,6 +3,7 @@ import type { Agent } from "#agent/agent.ts";
 import type { Config } from "#agent/config/config.ts";
 import { LANES, type Lane } from "#agent/delivery/lanes.ts";
 import { deadLetters, waitingIn } from "#agent/delivery/outbox.ts";
+import type { EncryptionView, Engine } from "#agent/encryption/engine.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
 import { text } from "#agent/matrix/relations.ts";
@@ -68,10 +69,24 @@ const readingsOf = (readings: readonly ChannelView[]): object[] =>
     value: typeof value === "number" || value instanceof Uint8Array ? String(value) : value,
   }));
 
-const status = (context: VerbContext): JsonValue => {
+/** Lines for a person: what stands in the way of being read. */
+const encryptionLines = ({ crossSigning, undecrypted, without }: EncryptionView): string[] => {
+  const hints = [
+    ...(crossSigning === "ours" ? [] : [`this device is not cross-signed (${crossSigning})`]),
+    ...Object.entries(undecrypted).map(([cause, count]) => `${count} events cannot be read: ${cause}`),
+    ...[...new Set(Object.values(without).flat())].map(
+      (member) => `${member} cannot read: none of their devices is cross-signed`,
+    ),
+  ];
+  return [`encryption: on${hints.map((hint) => `\n  ${hint}`).join("")}`];
+};
+
+const status = async (context: VerbContext): Promise<JsonValue> => {
   const { agent, store } = context;
   const { channels: _shown, readings, upMs, ...rest } = agent.snapshot();
   const rooms = agent.upstream.rooms();
+  const roomIds = rooms === null ? [] : [rooms.data.roomId, rooms.people.roomId];
+  const encryption = (await agent.upstream.engine()?.view(roomIds)) ?? null;
   return JSON.parse(
     JSON.stringify({
       ...rest,
@@ -81,7 +96,8 @@ const status = (context: VerbContext): JsonValue => {
       rooms: rooms === null ? null : { data: rooms.data.roomId, people: rooms.people.roomId },
       outbox: outboxOf(store),
       counters: agent.ingest.counters(),
-      text: statusLines(context),
+      encryption,
+      text: [statusLines(context), ...(encryption === null ? [] : encryptionLines(encryption))].join("\n"),
     }),
   ) as JsonValue; // what JSON.parse gives is JSON
 };
@@ -127,8 +143,15 @@ export const tailEvent = (event: RoomEvent): JsonValue | null => {
   return { eventId, sender, originServerTs, type, content, lines };
 };
 
+const readingThrough = async (client: MatrixClient, engine: Engine): Promise<MatrixClient> => {
+  const { readingClient } = await import("#agent/encryption/reader.ts");
+  return readingClient(client, (events) => engine.read(events));
+};
+
 const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange): Promise<JsonValue> => {
-  const client = clientOf(context);
+  const plain = clientOf(context);
+  const engine = context.agent.upstream.engine();
+  const client = engine === null ? plain : await readingThrough(plain, engine);
   const named = asString(field(args, "room"));
   const room = named ?? roomOf(context, "data");
   const past = asInteger(field(args, "past")) ?? TAIL_PAST_DEFAULT;
@@ -148,7 +171,7 @@ const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange):
 
 export const controlVerbs = (context: VerbContext): Readonly<Record<string, Handler>> => ({
   check: async () => ({ notes: await onlineNotes(clientOf(context), context.config) }),
-  status: () => Promise.resolve(status(context)),
+  status: () => status(context),
   send: (args) => send(context, args),
   tail: (args, exchange) => tail(context, args, exchange),
   ...roomReadingVerbs({

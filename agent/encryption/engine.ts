@@ -27,6 +27,7 @@ import { batchOf, ENCRYPTED, openBatch, openForDevices, type Turn } from "./inco
 import { SHARE_RETRY_MS } from "./limits.ts";
 import { Members } from "./members.ts";
 import { Pump } from "./pump.ts";
+import { readEvents } from "./reader.ts";
 import type { EncryptionConfig } from "./schema.ts";
 import { type Readiness, Sharing } from "./sharing.ts";
 import { wasEncrypted } from "./tables.ts";
@@ -169,18 +170,9 @@ export class Engine implements SyncOpener, Preparer {
     return { kind: "ready", wire: (database) => this.#wire(database, row, readiness) };
   }
 
-  /** What an event of a room says, for whoever only reads along. Null: it cannot be read. */
-  read(event: RoomEvent): Promise<RoomEvent | null> {
-    if (event.type !== ENCRYPTED) return Promise.resolve(event);
-    return this.#access.in((calls) => {
-      const { content, eventId, originServerTs, roomId, sender, type } = event;
-      const raw = { type, event_id: eventId, sender, origin_server_ts: originServerTs, content };
-      const result = calls.decryptRoomEvent(roomId, raw);
-      if (result.kind !== "decrypted") return null;
-      // Whatever was inside; what is no object shows as one without fields.
-      const inner = typeof result.content === "object" && result.content !== null ? result.content : {};
-      return { ...event, type: result.type, content: inner as JsonObject };
-    });
+  /** For whoever only reads along; what cannot be read stays as it is. */
+  read(events: readonly RoomEvent[]): Promise<readonly RoomEvent[]> {
+    return readEvents(this.#access, events);
   }
 
   isEncrypted(roomId: string): boolean {

@@ -120,3 +120,112 @@ describe.each<ProfileName>(["synapse", "dendrite", "conduit"])(
     });
   },
 );
+
+describe("what a reader and a server may do", () => {
+  it("refuses a command that came in clear into an encrypted room, and says so", async () => {
+    const here = await site();
+    const running = await here.start();
+    const { people } = await roomsOf(here, running);
+    await joined(here, people);
+    here.server.inject({
+      roomId: people,
+      sender: here.operator.userId,
+      type: "m.room.message",
+      content: { msgtype: "m.text", body: "version" },
+    });
+    await until(() => replies(here, people).length > 0);
+    expect(replies(here, people)[0]).toContain("it was not encrypted, and this room is");
+  });
+
+  it("gives a new key to nobody who left, and the old one to nobody who came later", async () => {
+    const here = await site();
+    const running = await here.start();
+    const { data } = await roomsOf(here, running);
+    await joined(here, data);
+    await running.probe.emit(numbers(0, 5));
+    await until(() => values(here, data).length === 5);
+    await here.alice.client.leave(data);
+    await here.server.waitUntil(() =>
+      here.server
+        .events(data)
+        .some(
+          ({ content, stateKey }) => stateKey === here.operator.userId && content["membership"] === "leave",
+        ),
+    );
+    const sessions = (): Set<unknown> =>
+      new Set(
+        here.server
+          .events(data)
+          .filter(({ type }) => type === "m.room.encrypted")
+          .map(({ content }) => content["session_id"]),
+      );
+    const before = sessions();
+    // The agent hears of it with its next sync; what it sends from then on is under another key.
+    await until(() => {
+      void running.probe.emit(numbers(5, 1));
+      return sessions().size > before.size;
+    });
+    expect(values(here, data).length).toBeGreaterThanOrEqual(5);
+  });
+
+  it("goes on after a restart with the keys it had, and reuses no index", async () => {
+    const here = await site();
+    const first = await here.start();
+    const { data } = await roomsOf(here, first);
+    await joined(here, data);
+    await first.probe.emit(numbers(0, 20));
+    await until(() => values(here, data).length === 20);
+    await first.stop();
+    const second = await here.start({ folder: first.folder });
+    await roomsOf(here, second);
+    await second.probe.emit(numbers(20, 20));
+    await until(() => values(here, data).length === 40);
+    expect(values(here, data)).toEqual(numbers(0, 40).map(({ value }) => value));
+    const bodies = here.server
+      .events(data)
+      .filter(({ type }) => type === "m.room.encrypted")
+      .map(({ content }) => content["ciphertext"]);
+    expect(new Set(bodies).size).toBe(bodies.length);
+  });
+
+  it("sends the same ciphertext again after an answer that got lost, and makes no second event", async () => {
+    const here = await site("dendrite");
+    const running = await here.start();
+    const { data } = await roomsOf(here, running);
+    await joined(here, data);
+    const path = new RegExp(`${encodeURIComponent(data)}/send/m\\.room\\.encrypted`);
+    const fault = here.server.fault({ kind: "answer-lost", match: { method: "PUT", path }, times: 2 });
+    await running.probe.emit(numbers(0, 250));
+    await until(() => values(here, data).length >= 250 && fault.hits() === 2);
+    await running.probe.emit(numbers(250, 10));
+    await until(() => values(here, data).length >= 260);
+    expect(values(here, data)).toEqual(numbers(0, 260).map(({ value }) => value));
+  });
+
+  it("never sends in clear into a room that was encrypted, whatever the server says later, nor with encryption off", async () => {
+    const here = await site();
+    const first = await here.start();
+    const { data } = await roomsOf(here, first);
+    await joined(here, data);
+    await first.probe.emit(numbers(0, 1));
+    await until(() => values(here, data).length === 1);
+    await first.stop();
+    const path = /state\/m\.room\.encryption/;
+    here.server.fault({
+      kind: "status",
+      status: 404,
+      body: { errcode: "M_NOT_FOUND", error: "" },
+      match: { path },
+      times: 1000,
+    });
+    const off = await here.start({ folder: first.folder, yaml: "encryption: { enabled: false }" });
+    await roomsOf(here, off);
+    await off.probe.emit(numbers(1, 1));
+    await until(() => off.log.some(({ message }) => message.includes("encryption.enabled is false")));
+    await off.stop();
+    const on = await here.start({ folder: first.folder });
+    await on.probe.emit(numbers(2, 1));
+    await until(() => values(here, data).length === 3);
+    expect([...typesSent(here, data)]).toEqual(["m.room.encrypted"]);
+  });
+});
