@@ -97,12 +97,14 @@ const isUnknownEndpoint = (error: unknown): boolean =>
 const asShipped = (client: Client, delayMsMax: number): DelayedEvents => {
   let actionInBody = false;
   const act = async (id: string, action: DelayedAction, timeoutMs?: number): Promise<void> => {
-    const path = actionInBody ? pathOf(UNSTABLE, id) : pathOf(UNSTABLE, id, action);
-    const body = actionInBody ? { action } : {};
+    // As this call was made: of two at a time, the first one's lesson is not the second one's failure.
+    const inBody = actionInBody;
+    const path = inBody ? pathOf(UNSTABLE, id) : pathOf(UNSTABLE, id, action);
+    const body = inBody ? { action } : {};
     try {
       await client.request("POST", path, { body, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
     } catch (error) {
-      if (actionInBody || !isUnknownEndpoint(error)) throw error;
+      if (inBody || !isUnknownEndpoint(error)) throw error;
       actionInBody = true;
       await act(id, action, timeoutMs);
     }
