@@ -1,63 +1,22 @@
 // The way to the room: session, rooms, packer, sender, status message, commands, sync. It comes up when the homeserver can be reached, however late,
 // while the drivers have long been running; and it goes on from where the store stands.
 
-import type { Command } from "./commands/command.ts";
-import { CommandService } from "./commands/service.ts";
-import type { Config } from "./config/config.ts";
+import { type Connected, connect, secureWay, type UpstreamContext, type Way } from "./connect.ts";
 import { type Outgoing, put, TXN_CHARS, withTxnId } from "./delivery/outbox.ts";
-import { Packer } from "./delivery/packer.ts";
-import { Sender, type SenderHooks } from "./delivery/sender.ts";
+import type { Sender } from "./delivery/sender.ts";
 import type { Engine } from "./encryption/engine.ts";
-import { checkEncryptable, type Secured, secure, syncFilter } from "./encryption/secure.ts";
-import { wasEncrypted } from "./encryption/tables.ts";
-import type { Journal } from "./journal/journal.ts";
-import { currentBoot } from "./journal/stream.ts";
-import { Liveness } from "./liveness/liveness.ts";
+import { checkEncryptable } from "./encryption/secure.ts";
 import { createClient } from "./matrix/client.ts";
 import { createHttp, type Http } from "./matrix/http.ts";
-import type { Credentials } from "./matrix/login.ts";
 import { retried } from "./matrix/retry.ts";
 import { openSession, type Session } from "./matrix/session.ts";
-import { createSync, type Sync } from "./matrix/sync.ts";
-import type { MatrixClient, SyncConsumer } from "./matrix/types.ts";
+import type { MatrixClient } from "./matrix/types.ts";
 import { checkEvent } from "./matrix/validate.ts";
+import { NAMESPACE } from "./namespace.ts";
 import { type AgentRooms, ensureRooms } from "./rooms/rooms.ts";
-import type { Snapshot } from "./rooms/status-card.ts";
-import { StatusMessage } from "./rooms/status-message.ts";
-import type { Runtime } from "./runtime.ts";
-import type { Store } from "./store/store.ts";
-import type { ClockWatch } from "./time/clock-watch.ts";
 
-export const NAMESPACE = "dev.petrel";
-
-export interface UpstreamContext {
-  readonly config: Config;
-  readonly runtime: Runtime;
-  readonly store: Store;
-  readonly journal: Journal;
-  readonly clock: ClockWatch;
-  readonly credentials: Credentials | null;
-  readonly snapshot: () => Snapshot;
-  readonly commands: () => readonly Command[];
-  /** The homeserver is reachable, or not. */
-  readonly link: (up: boolean) => void;
-  /** Nothing more can be sent or received: a token that is no longer valid, a store that failed. */
-  readonly fatal: (error: unknown) => void;
-}
-
-/** Everything that exists once the homeserver was reached. */
-interface Connected {
-  readonly client: MatrixClient;
-  readonly rooms: AgentRooms;
-  /** Null: encryption is not enabled. */
-  readonly engine: Engine | null;
-  readonly sender: Sender;
-  readonly packer: Packer;
-  readonly status: StatusMessage;
-  readonly liveness: Liveness;
-  readonly commands: CommandService;
-  readonly sync: Sync;
-}
+export type { UpstreamContext } from "./connect.ts";
+export { NAMESPACE } from "./namespace.ts";
 
 /** How long a stopping agent tries to get out what it still has to say. */
 const FAREWELL_MS = 2000;
@@ -166,10 +125,11 @@ export class Upstream {
     const { signal } = this.#aborter;
     const session = await retried(runtime, signal, () => this.#openSession());
     const client = createClient({ http: this.#http, session });
-    const secured = await this.#secure(client);
+    const way = this.#way(session, client);
+    const secured = await secureWay(this.#context, way);
     const rooms = await retried(runtime, signal, () => this.#ensureRooms(client));
     if (signal.aborted) return;
-    const connected = this.#connect(session, client, rooms, secured);
+    const connected = connect(this.#context, way, rooms, secured);
     this.#connected = connected;
     secured.engine?.deliverTo([connected.commands]);
     secured.engine?.expect([rooms.people.roomId, rooms.data.roomId]);
@@ -178,6 +138,18 @@ export class Upstream {
     await connected.commands.start();
     connected.sender.wake();
     await connected.sync.run();
+  }
+
+  #way(session: Session, client: MatrixClient): Way {
+    return {
+      session,
+      client,
+      http: this.#http,
+      signal: this.#aborter.signal,
+      link: (up) => this.#link(up),
+      linkUp: () => this.#linkUp,
+      sender: () => this.#connected?.sender ?? null,
+    };
   }
 
   #openSession(): Promise<Session> {
@@ -204,123 +176,6 @@ export class Upstream {
       namespace: NAMESPACE,
       config: config.rooms,
       encrypted: config.encryption.enabled && config.rooms.encrypted,
-    });
-  }
-
-  #secure(client: MatrixClient): Promise<Secured> {
-    const { clock, config, credentials, fatal, runtime, store } = this.#context;
-    return secure(config.encryption, {
-      client,
-      store,
-      runtime,
-      nowMs: () => clock.nowMs(),
-      password: credentials?.kind === "password" ? credentials.password : null,
-      roomReady: (roomId) => this.#connected?.sender.roomReady(roomId),
-      wake: () => this.#connected?.sender.wake(),
-      fatal,
-    });
-  }
-
-  #connect(session: Session, client: MatrixClient, rooms: AgentRooms, secured: Secured): Connected {
-    const { clock, config, journal, runtime, store } = this.#context;
-    const hooks: SenderHooks = {
-      link: (up) => this.#link(up),
-      left: (lane) => {
-        if (lane === "bulk") packer.run();
-      },
-      fatal: this.#context.fatal,
-    };
-    const sender: Sender = new Sender(store, client, runtime, hooks, secured.preparer);
-    const wake = (): void => sender.wake();
-    const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
-    const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
-    const held = (): boolean => !this.#linkUp && clock.state() === "unset";
-    const packing = { ...where, maxAgeMs, maxCount, held };
-    const packer = new Packer(store, journal, runtime, packing, wake);
-    const peopleRoom = rooms.people.roomId;
-    const { snapshot } = this.#context;
-    const status = new StatusMessage(store, runtime, {
-      roomId: peopleRoom,
-      everyMs: config.rooms.status_every,
-      snapshot,
-      wake,
-    });
-    const commands = this.#commandService(client, rooms, secured.engine, wake);
-    const liveness = this.#liveness(client, rooms, status, wake);
-    const sync = this.#createSync(session, client, rooms, secured.engine, [commands, status]);
-    return { client, rooms, engine: secured.engine, sender, packer, status, liveness, commands, sync };
-  }
-
-  #liveness(client: MatrixClient, rooms: AgentRooms, status: StatusMessage, wake: () => void): Liveness {
-    const { clock, config, runtime, store } = this.#context;
-    const { name: device } = config.device;
-    return new Liveness({
-      client,
-      store,
-      runtime,
-      clock,
-      config: config.rooms.liveness,
-      device,
-      boot: store.read(currentBoot),
-      namespace: NAMESPACE,
-      dataRoom: rooms.data.roomId,
-      peopleRoom: rooms.people.roomId,
-      offlineCard: () => status.offlineCard(device, config.rooms.liveness.timeout),
-      cardFired: () => void status.retell(),
-      isUp: () => this.#linkUp,
-      wasEncrypted: (roomId) => store.read((database) => wasEncrypted(database, roomId)),
-      wake,
-    });
-  }
-
-  #commandService(
-    client: MatrixClient,
-    rooms: AgentRooms,
-    engine: Engine | null,
-    wake: () => void,
-  ): CommandService {
-    const { clock, commands, config, runtime, store } = this.#context;
-    const { prefix, valid_for: validForMs } = config.commands;
-    const listening = { prefix, userId: client.userId, namespace: NAMESPACE, bare: rooms.people.ours };
-    const { signal } = this.#aborter;
-    const clockState = () => clock.state();
-    return new CommandService({
-      client,
-      store,
-      runtime,
-      roomId: rooms.people.roomId,
-      listening,
-      validForMs,
-      clockState,
-      ...(engine === null ? {} : { encryption: engine }),
-      nowMs: () => clock.nowMs(),
-      commands,
-      wake,
-      signal,
-    });
-  }
-
-  #createSync(
-    session: Session,
-    client: MatrixClient,
-    rooms: AgentRooms,
-    engine: Engine | null,
-    consumers: readonly SyncConsumer[],
-  ): Sync {
-    const { runtime, store } = this.#context;
-    return createSync({
-      runtime,
-      store,
-      client,
-      session,
-      http: this.#http,
-      consumers,
-      ...(engine === null ? {} : { opener: engine }),
-      filter: syncFilter(rooms, engine !== null, client.userId, NAMESPACE),
-      signal: this.#aborter.signal,
-      onState: (state) => {
-        if (state.state !== "connecting") this.#link(state.state === "online");
-      },
     });
   }
 
