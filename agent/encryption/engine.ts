@@ -3,10 +3,9 @@
 //   sync ---open()---> openBatch (in the sync's transaction) ---> consumers
 //   sender --prepare()--> Sharing (members, /keys/*, to-device) --wire(): one transaction { ratchet, ciphertext, attempt }--> PUT
 //   Pump makes the machine's requests; whatever changes what sharing depends on is shared ahead of need, so that an alarm does not wait for it
-import { deliveredAs, isWaiting, type OutboxRow, put, storeCipher } from "#agent/delivery/outbox.ts";
+import { type OutboxRow, storeCipher } from "#agent/delivery/outbox.ts";
 import type { Prepared, Preparer, Wire } from "#agent/delivery/prepare.ts";
 import {
-  type JsonObject,
   type MatrixClient,
   MatrixError,
   type RoomEvent,
@@ -16,16 +15,16 @@ import {
 } from "#agent/matrix/types.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Database, Store } from "#agent/store/store.ts";
-import { passwordAuth } from "#crypto/machine/cross-signing/authentication.ts";
 import type { CrossSigningState } from "#crypto/machine/cross-signing/state.ts";
 import { MachineError } from "#crypto/machine/errors.ts";
 import { createMachine } from "#crypto/machine/machine.ts";
-import type { Request, RequestKind } from "#crypto/machine/requests.ts";
+import type { RequestKind } from "#crypto/machine/requests.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
 import { type Access, createAccess, fromCrypto } from "./access.ts";
 import { batchOf, ENCRYPTED, openBatch, openForDevices, type Turn } from "./incoming.ts";
 import { SHARE_RETRY_MS } from "./limits.ts";
 import { Members } from "./members.ts";
+import { answerChallenge, deliverRoomEvent } from "./outside-requests.ts";
 import { Pump } from "./pump.ts";
 import { readEvents } from "./reader.ts";
 import type { EncryptionConfig } from "./schema.ts";
@@ -93,8 +92,8 @@ export class Engine implements SyncOpener, Preparer {
     this.#access = createAccess(store, nodeProvider, machine, runtime.log, nowMs);
     this.#members = new Members(client);
     this.#pump = new Pump(this.#access, store, client, runtime, {
-      auth: (challenge) => this.#auth(challenge),
-      roomEvent: (request) => this.#roomEvent(request),
+      auth: (challenge) => answerChallenge(options, challenge),
+      roomEvent: (request) => deliverRoomEvent(options, request),
       answered: (kind) => this.#answered(kind),
       fatal: options.fatal,
     });
@@ -225,40 +224,6 @@ export class Engine implements SyncOpener, Preparer {
       this.#sharing.forget(row.roomId);
       return null;
     }
-  }
-
-  #auth(challenge: JsonObject): JsonObject | null {
-    const { client, password, runtime } = this.#options;
-    const auth = password === null ? null : passwordAuth(challenge, { userId: client.userId, password });
-    if (auth !== null) return fromCrypto(auth);
-    runtime.log.warn(
-      {},
-      "encryption: the homeserver wants a person to approve this account's first cross-signing keys: sign in with a password once, or verify this device from another one",
-    );
-    return null;
-  }
-
-  /** An event of the machine's own goes the way of all events; its ID is known once it was accepted. */
-  async #roomEvent({ body, id, room }: Request): Promise<string | null> {
-    const { runtime, store, wake } = this.#options;
-    if (room === undefined || body === null) return null;
-    const { roomId, type } = room;
-    const reference = `machine ${id}`;
-    const eventId = await store.transaction((database) => {
-      const known = deliveredAs(database, reference);
-      if (known !== null || isWaiting(database, reference)) return known;
-      put(database, store.vault, runtime.random, {
-        lane: "reply",
-        roomId,
-        type,
-        content: fromCrypto(body),
-        reference,
-      });
-      return null;
-    });
-    await store.durable();
-    wake();
-    return eventId;
   }
 
   #answered(kind: RequestKind): void {
