@@ -9,8 +9,10 @@ import { commandsMigrations } from "./commands/tables.ts";
 import type { Config } from "./config/config.ts";
 import { revealSecrets, type SecretSource } from "./config/secrets.ts";
 import { credentialsOf } from "./credentials.ts";
+import { journalPolicy } from "./delivery/policy.ts";
 import { deliveryMigrations } from "./delivery/tables.ts";
 import { encryptionMigrations } from "./encryption/tables.ts";
+import { flushOf } from "./ingest/flush.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { type Journal, openJournal } from "./journal/journal.ts";
 import { journalMigrations } from "./journal/tables.ts";
@@ -62,10 +64,19 @@ export interface Agent {
 
 const STREAM_NAME_BYTES = 9;
 
-const openOwnJournal = ({ bootId, config, runtime, store }: AgentContext): Promise<Journal> => {
-  const { max_bytes: bytesMax, when_full: whenFull } = config.delivery.journal;
+const openOwnJournal = ({ bootId, clock, config, runtime, store }: AgentContext): Promise<Journal> => {
   const streamName = Buffer.from(runtime.random(STREAM_NAME_BYTES)).toString("base64url");
-  return openJournal(store, { id: bootId }, streamName, { bytesMax, whenFull });
+  const clockKnown = (): boolean => clock.state() !== "unset";
+  const wall = { wallMs: () => clock.nowMs(), monoMs: () => runtime.clock.monoMs() };
+  const time = { clock: wall, timers: runtime.timers, clockKnown };
+  return openJournal(
+    store,
+    { id: bootId },
+    streamName,
+    journalPolicy(config.delivery.journal),
+    undefined,
+    time,
+  );
 };
 
 const snapshotOf = (
@@ -152,6 +163,8 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
     journal,
     channels: config.channels,
     epoch: () => clock.epoch(),
+    // What may raise an alarm never waits in memory.
+    flush: flushOf(config.delivery.flush, (name) => "alarm" in (config.channels[name] ?? {})),
     reveal: (options, driver) => revealSecrets(secrets, options, `drivers.${driver}`),
     onReadings: (driver, readings) => {
       gps(readings);
@@ -171,6 +184,7 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
     snapshot,
     stop: async () => {
       await ingest.stop();
+      if (!store.failed.aborted) await journal.flush();
       await keeper.stop();
     },
   };

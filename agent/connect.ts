@@ -4,6 +4,7 @@ import type { Command } from "./commands/command.ts";
 import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
 import { Packer } from "./delivery/packer.ts";
+import { expiryOf } from "./delivery/policy.ts";
 import type { Preparer } from "./delivery/prepare.ts";
 import { Sender, type SenderHooks } from "./delivery/sender.ts";
 import type { Engine } from "./encryption/engine.ts";
@@ -187,7 +188,8 @@ export const connect = (
   const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
   const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
   const held = (): boolean => !way.linkUp() && clock.state() === "unset";
-  const packing = { ...where, maxAgeMs, maxCount, held };
+  const isExpired = expiryOf(config.channels, () => clock.nowMs());
+  const packing = { ...where, maxAgeMs, maxCount, held, isExpired };
   const packer = new Packer(store, journal, runtime, packing, wake);
   const peopleRoom = rooms.people.roomId;
   const status = new StatusMessage(store, runtime, {

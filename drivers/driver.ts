@@ -5,7 +5,9 @@
 //                                             driver <--write(target, payload)-- agent (commands, bridge)
 //
 // The promise of `emit` is the whole of the delivery contract: it settles when the readings are durable or refused, and only then may the driver
-// acknowledge its source (PUBACK, firmware ack). A driver that cannot wait (a serial line) keeps a bounded buffer and counts what it had to drop.
+// acknowledge its source (PUBACK, firmware ack). Where the configuration lets readings gather in memory (`delivery.flush`), a delivery without a receipt is
+// answered earlier, as "accepted": so a driver that acknowledges its source gives a receipt with every delivery of which the source waits for that.
+// A driver that cannot wait (a serial line) keeps a bounded buffer and counts what it had to drop.
 import type { ZodType } from "zod";
 import type { Reading } from "./reading.ts";
 
@@ -19,9 +21,10 @@ export interface Receipt {
   readonly maybeRepeated: boolean;
 }
 
-/** What became of a batch: stored and on the disk, already known (nothing stored again), or refused with a reason for the log. */
+/** What became of a batch: stored and on the disk, in memory and on the disk within the flush interval, already known (nothing stored again), or refused with a reason for the log. */
 export type EmitResult =
   | { readonly outcome: "durable" }
+  | { readonly outcome: "accepted" }
   | { readonly outcome: "repeated" }
   | { readonly outcome: "refused"; readonly reason: string };
 

@@ -21,3 +21,9 @@ export const PACK_RETRY_MS = 5_000;
 
 /** After a store that had too many transactions waiting, sending is. */
 export const STORE_RETRY_MS = 1_000;
+
+/** Live readings that are older than this, and more than one event, become a backlog: new ones go ahead of them. A minute is what an operator still calls live. */
+export const LIVE_AGE_MAX_MS = 60_000;
+
+/** Random bytes of a stream's name: 72 bits. */
+export const STREAM_NAME_BYTES = 9;

@@ -1,12 +1,13 @@
 // Turns readings that wait in the journal into telemetry events in the outbox: when enough wait, when the oldest has waited long enough, and never
 // more events than are soon to be sent, so that a backlog stays readings (small, cheap to bound) and becomes events only when its turn comes.
 import type { Journal } from "#agent/journal/journal.ts";
-import { type TakeLimits, type Taken, takeOldest } from "#agent/journal/take.ts";
+import { type Part, type TakeLimits, type Taken, takeOldest } from "#agent/journal/take.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Database, Store } from "#agent/store/store.ts";
 import { encodeLoss, encodePlain, plainBytes } from "#agent/telemetry/event.ts";
 import { READINGS_BYTES_MAX } from "#agent/telemetry/limits.ts";
-import { BULK_WAITING_MAX, PACK_RETRY_MS } from "./limits.ts";
+import type { StampedReading } from "#agent/telemetry/reading.ts";
+import { BULK_WAITING_MAX, LIVE_AGE_MAX_MS, PACK_RETRY_MS, STREAM_NAME_BYTES } from "./limits.ts";
 import { put, reroute, waitingFor } from "./outbox.ts";
 
 export interface PackerOptions {
@@ -18,12 +19,15 @@ export interface PackerOptions {
   readonly maxCount: number;
   /** True: what waits stays readings, whose times can still be repaired: nothing could be sent now, and the clock is not known. `run` when that ends. */
   readonly held?: () => boolean;
+  /** A reading that waited longer than its channel wants is not sent any more. */
+  readonly isExpired?: ((reading: StampedReading) => boolean) | undefined;
 }
 
 interface Packed {
   readonly taken: Taken;
   /** Nothing was left: what waits now came after. */
   readonly emptied: boolean;
+  readonly part: Part;
 }
 
 export class Packer {
@@ -41,6 +45,8 @@ export class Packer {
   #running: Promise<void> | null = null;
   /** The last look found something due and no room for it. */
   #laneFull = false;
+  /** What the last event was made of: live and historical readings take turns while both wait. */
+  #lastPart: Part = "backlog";
   #again = false;
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
@@ -58,7 +64,9 @@ export class Packer {
     this.#runtime = runtime;
     this.#options = options;
     this.#packedOne = packedOne;
-    this.#limits = { readingsMax: options.maxCount, bytesMax: READINGS_BYTES_MAX, sizeOf: plainBytes };
+    const { isExpired, maxCount: readingsMax } = options;
+    const size = { readingsMax, bytesMax: READINGS_BYTES_MAX, sizeOf: plainBytes };
+    this.#limits = isExpired === undefined ? size : { ...size, isExpired };
     // What the store held at the start has waited long enough already.
     this.#oldestMono = journal.depth().readings > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     journal.onAppended(() => this.#appended());
@@ -131,11 +139,15 @@ export class Packer {
     if (!this.#rerouted)
       await this.#store.transaction((database) => reroute(database, "bulk", this.#options.roomId));
     this.#rerouted = true;
+    await this.#journal.expire();
+    await this.#goAhead();
     while (!this.#stopped && this.#due()) {
       const beganMono = this.#runtime.clock.monoMs();
-      const packed = await this.#store.transaction((database) => this.#pack(database));
+      const part = this.#nextPart();
+      const packed = await this.#store.transaction((database) => this.#pack(database, part));
       this.#laneFull = packed === null;
       if (packed === null) return;
+      this.#lastPart = packed.part;
       this.#journal.taken(packed.taken);
       if (this.#journal.depth().readings === 0) this.#oldestMono = Number.POSITIVE_INFINITY;
       else if (packed.emptied) this.#oldestMono = beganMono;
@@ -148,20 +160,53 @@ export class Packer {
     }
   }
 
-  #pack(database: Database): Packed | null {
+  /** After an outage, live readings go ahead in a stream of their own, and what waits becomes the backlog. */
+  async #goAhead(): Promise<void> {
+    const { maxAgeMs, maxCount } = this.#options;
+    if (this.#options.held?.() === true || this.#journal.depth().live <= maxCount) return;
+    const age = this.#journal.liveAgeMs();
+    if (age === null || age < maxAgeMs + LIVE_AGE_MAX_MS) return;
+    const name = Buffer.from(this.#runtime.random(STREAM_NAME_BYTES)).toString("base64url");
+    await this.#journal.beginStream(name);
+    this.#runtime.log.info(
+      { waiting: this.#journal.depth().readings },
+      "readings of an outage wait: they are sent as history, new ones go ahead of them",
+    );
+  }
+
+  /** Live readings go when they are due, but no two events in a row while a backlog waits. */
+  #nextPart(): Part {
+    const { live, readings } = this.#journal.depth();
+    if (readings <= live) return "live";
+    const { maxAgeMs, maxCount } = this.#options;
+    const liveDue = live >= maxCount || (live > 0 && (this.#journal.liveAgeMs() ?? 0) >= maxAgeMs);
+    return liveDue && this.#lastPart === "backlog" ? "live" : "backlog";
+  }
+
+  #take(database: Database, part: Part): { readonly taken: Taken; readonly historical: boolean } | null {
+    const of = (which: Part): Taken | null => takeOldest(database, this.#store.vault, which, this.#limits);
+    // Losses of a stream of which nothing is left belong to the backlog, which holds no reading then.
+    const backlog = part === "backlog" || this.#lastPart === "live" ? of("backlog") : null;
+    if (backlog !== null) return { taken: backlog, historical: true };
+    const live = of("live");
+    return live === null ? null : { taken: live, historical: false };
+  }
+
+  #pack(database: Database, part: Part): Packed | null {
     const { device, namespace, roomId } = this.#options;
     if (waitingFor(database, "bulk", roomId) >= BULK_WAITING_MAX) return null;
-    const taken = takeOldest(database, this.#store.vault, this.#limits);
-    if (taken === null) return null;
+    const found = this.#take(database, part);
+    if (found === null) return null;
+    const { historical, taken } = found;
     const { stream, clock, offsetMs, seq, lost, readings } = taken;
     const epoch = { boot: stream.boot, bootSeq: stream.bootSeq, clock };
-    const batch = { device, stream: stream.name, epoch, offsetMs, seq, lost, readings };
+    const batch = { device, stream: stream.name, epoch, offsetMs, seq, lost, readings, historical };
     const event =
       readings.length === 0
         ? { type: `${namespace}.loss`, content: encodeLoss(batch) }
         : { type: `${namespace}.telemetry`, content: encodePlain(batch) };
     put(database, this.#store.vault, this.#runtime.random, { lane: "bulk", roomId, ...event });
     const emptied = database.prepare("SELECT 1 FROM journal_chunk LIMIT 1").get() === null;
-    return { taken, emptied };
+    return { taken, emptied, part: historical ? "backlog" : "live" };
   }
 }

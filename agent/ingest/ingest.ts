@@ -8,6 +8,7 @@ import type { Channels } from "#agent/telemetry/channels.ts";
 import type { ClockEpoch } from "#agent/time/clock-watch.ts";
 import type { Driver, DriverContext, DriverState, EmitResult, Reading, Receipt } from "#drivers/driver.ts";
 import { admit, type DoorState, takeBack } from "./door.ts";
+import type { FlushOf } from "./flush.ts";
 import { LastValues } from "./last-values.ts";
 import { DRIVER_START_MS, DRIVER_STOP_MS } from "./limits.ts";
 
@@ -17,9 +18,11 @@ export interface IngestContext {
   readonly channels: Channels;
   /** The stretch of the clock that we are in. */
   readonly epoch: () => ClockEpoch;
+  /** How long readings may wait in memory; absent: not at all. */
+  readonly flush?: FlushOf;
   /** A driver's options with its secrets in place; throws what an operator can read. */
   readonly reveal: (options: unknown, driver: string) => unknown;
-  /** Readings that are durable: for who follows along (the demo, `petrel tail` of the own device). */
+  /** Readings that are durable, or will be within their flush interval: for who follows along (the demo, `petrel tail` of the own device). */
   readonly onReadings?: (driver: string, readings: readonly Reading[]) => void;
 }
 
@@ -167,7 +170,7 @@ export class Ingest {
     receipt: Receipt | undefined,
     count: (counter: string) => void,
   ): Promise<EmitResult> {
-    const { channels, journal, onReadings, runtime } = this.#context;
+    const { channels, flush, journal, onReadings, runtime } = this.#context;
     let faults = 0;
     const { clock, line } = this.#context.epoch();
     const now = { monoMs: runtime.clock.monoMs(), baseMs: line.baseMs };
@@ -181,13 +184,20 @@ export class Ingest {
         ? { outcome: "refused", reason: "it holds no reading that can be kept" }
         : { outcome: "durable" };
     const result = await journal
-      .append({ driver: name, readings: admitted, clock, line, receipt })
+      .append({
+        driver: name,
+        readings: admitted,
+        clock,
+        line,
+        receipt,
+        flushMs: flush?.(name, admitted) ?? 0,
+      })
       .catch((error: unknown) => {
         takeBack(admitted, this.#door);
         throw error;
       });
     if (result.outcome === "refused") takeBack(admitted, this.#door);
-    if (result.outcome === "durable") {
+    if (result.outcome === "durable" || result.outcome === "accepted") {
       this.values.take(admitted);
       onReadings?.(name, readings);
     }

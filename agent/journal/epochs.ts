@@ -35,7 +35,8 @@ export const repairTimes = (database: Database, stream: number, clock: ClockStat
   if (clock === "unset") return;
   database
     .prepare(
-      "UPDATE journal_epoch SET clock = ?, offset_ms = ? - base_ms WHERE stream = ? AND clock = 'unset' AND base_ms IS NOT NULL",
+      `UPDATE journal_epoch SET clock = ?, offset_ms = ? - base_ms WHERE clock = 'unset' AND base_ms IS NOT NULL AND stream IN
+         (SELECT s.id FROM journal_stream s JOIN journal_stream l ON l.boot_row = s.boot_row WHERE l.id = ?)`,
     )
     .run(clock, line.baseMs + line.offsetMs, stream);
 };

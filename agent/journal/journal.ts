@@ -1,29 +1,36 @@
 // The journal: readings that were accepted and not yet packed into events. `append` settles when they are durable or refused.
 //
-// Group commit: while one transaction syncs, what comes meanwhile waits and goes into the next one, as one chunk. So 32 sources that each wait
-// for their reading share one sync, and one source alone pays one sync a reading.
-import type { Store } from "#agent/store/store.ts";
+// Group commit: while one transaction syncs, what comes meanwhile waits and goes into the next one, as one chunk (gather.ts). So 32 sources that each wait
+// for their reading share one sync, and one source alone pays one sync a reading, unless its flush interval says that it may wait for others.
+import type { Clock, Timers } from "#agent/runtime.ts";
+import type { Database, Store } from "#agent/store/store.ts";
 import type { ClockLine, ClockState } from "#agent/telemetry/reading.ts";
 import type { EmitResult } from "#drivers/driver.ts";
+import { ageMs, bootById, type Now } from "./boots.ts";
+import { dropAged } from "./bounds.ts";
 import { repairTimes } from "./epochs.ts";
+import { createGathering } from "./gather.ts";
 import {
   type Delivery,
   type JournalPolicy,
   type Ledger,
   loadLedger,
   roughBytes,
+  type Unnumbered,
   type Witness,
   writeDeliveries,
 } from "./ledger.ts";
 import { PENDING_BYTES_MAX, PENDING_READINGS_MAX } from "./limits.ts";
-import type { Boot } from "./stream.ts";
+import { addStream, type Boot, streamById } from "./stream.ts";
 import type { Taken } from "./take.ts";
 
 export interface JournalDepth {
   readonly readings: number;
   readonly bytes: number;
-  /** Readings dropped or refused for want of room, or found unreadable, since the start of the process. */
+  /** Readings dropped, thinned out or refused, or found unreadable, since the start of the process. */
   readonly lost: number;
+  /** Readings of the live stream; the rest is a backlog. */
+  readonly live: number;
 }
 
 export interface Journal {
@@ -32,31 +39,42 @@ export interface Journal {
   /** The clock is known now: what waits of this boot from before gets its times. Never rejects; the next chunk makes up for what it could not do. */
   clockKnown(clock: ClockState, line: ClockLine): Promise<void>;
   /** The packer took these out, in a transaction that is committed. */
-  taken(taken: Pick<Taken, "readings" | "unreadable" | "bytesFreed">): void;
+  taken(taken: Pick<Taken, "stream" | "readings" | "unreadable" | "expired" | "bytesFreed">): void;
   /** Calls `listener` each time readings were committed (not yet durable). */
   onAppended(listener: () => void): void;
+  /** Milliseconds that the oldest reading of the live stream has waited; null where there is none, or nobody knows. */
+  liveAgeMs(): number | null;
+  /** From now on readings go to a new stream: what waits becomes a backlog. */
+  beginStream(newStreamName: string): Promise<void>;
+  /** Drops what has waited longer than the policy allows. */
+  expire(): Promise<void>;
+  /** Commits what waits in memory. */
+  flush(): Promise<void>;
 }
 
-interface Pending {
-  readonly delivery: Delivery;
-  readonly settle: (result: EmitResult) => void;
-  readonly fail: (error: unknown) => void;
+/** Time, for flush intervals and for ages. */
+export interface JournalTime {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Whether the wall clock means anything at the moment. */
+  readonly clockKnown: () => boolean;
 }
 
-/** What waits for the next commit. */
-interface Backlog {
-  readonly readings: number;
-  /** Rough. */
-  readonly bytes: number;
-}
+/** No time passes: everything is flushed at once, nothing grows old. */
+const NO_TIME: JournalTime = {
+  clock: { wallMs: () => 0, monoMs: () => 0 },
+  timers: { after: () => () => undefined },
+  clockKnown: () => false,
+};
 
 const refusalOf = (
-  bytes: number,
-  { readings }: Delivery,
+  delivery: Delivery,
   ledger: Ledger,
   policy: JournalPolicy,
-  pending: Backlog,
+  pending: { readonly readings: number; readonly bytes: number },
 ): string | null => {
+  const { readings } = delivery;
+  const bytes = roughBytes(readings);
   if (pending.readings + readings.length > PENDING_READINGS_MAX || pending.bytes + bytes > PENDING_BYTES_MAX)
     return `${pending.readings} readings (${pending.bytes} bytes) wait for the disk already, more than can be held`;
   if (policy.whenFull === "reject" && ledger.bytes + pending.bytes + bytes > policy.bytesMax)
@@ -64,41 +82,179 @@ const refusalOf = (
   return null;
 };
 
-/** Collects what comes while a commit is under way. `commit` gets everything collected and resolves with one result each. */
-const groupCommit = (commit: (batch: readonly Delivery[]) => Promise<readonly EmitResult[]>) => {
-  let pending: Pending[] = [];
-  let backlog: Backlog = { readings: 0, bytes: 0 };
-  let running = false;
-  const once = async (): Promise<void> => {
-    const batch = pending;
-    pending = [];
-    backlog = { readings: 0, bytes: 0 };
-    try {
-      const results = await commit(batch.map(({ delivery }) => delivery));
-      for (const [index, { settle }] of batch.entries()) settle(results[index] ?? { outcome: "durable" });
-    } catch (error) {
-      for (const { fail } of batch) fail(error);
-    }
-  };
-  const run = async (): Promise<void> => {
-    if (running) return;
-    running = true;
-    while (pending.length > 0) await once();
-    running = false;
-  };
-  return {
-    backlog: (): Backlog => backlog,
-    add: (delivery: Delivery, bytes: number): Promise<EmitResult> =>
-      new Promise((settle, fail) => {
-        pending.push({ delivery, settle, fail });
-        backlog = {
-          readings: backlog.readings + delivery.readings.length,
-          bytes: backlog.bytes + bytes,
-        };
-        void run();
-      }),
+/** Joined by reason: a source that goes on while the journal refuses must not fill the memory. */
+const addUnnumbered = (
+  list: Unnumbered[],
+  reason: Unnumbered["reason"],
+  count: number,
+  atMs: number,
+): void => {
+  const at = list.findIndex((loss) => loss.reason === reason);
+  const known = list[at];
+  if (known === undefined) list.push({ reason, count, fromMs: atMs, untilMs: atMs });
+  else list[at] = { ...known, count: known.count + count, untilMs: atMs };
+};
+
+/** The numbers that a transaction changed, as differences: the packer may have taken readings out between the transaction and its continuation. */
+const changesOf = (draft: Ledger, before: Ledger): ((ledger: Ledger) => void) => {
+  const { boot, nextChunk, nextSeq, stream } = draft;
+  const readings = draft.readings - before.readings;
+  const live = draft.live - before.live;
+  const bytes = draft.bytes - before.bytes;
+  const lost = draft.lost - before.lost;
+  return (ledger) => {
+    // In a new stream nothing waits, whatever was taken out of the old one meanwhile.
+    ledger.live = stream.rowId === ledger.stream.rowId ? ledger.live + live : draft.live;
+    Object.assign(ledger, { boot, nextChunk, nextSeq, stream });
+    ledger.readings += readings;
+    ledger.bytes += bytes;
+    ledger.lost += lost;
   };
 };
+
+class OpenJournal implements Journal {
+  readonly #store: Store;
+  readonly #policy: JournalPolicy;
+  readonly #time: JournalTime;
+  readonly #ledger: Ledger;
+  readonly #witness: Witness | undefined;
+  readonly #listeners: (() => void)[] = [];
+  readonly #gathering: ReturnType<typeof createGathering>;
+  #unnumbered: Unnumbered[] = [];
+  /** The last transaction: one begins when the numbers of the one before are in. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(
+    store: Store,
+    policy: JournalPolicy,
+    ledger: Ledger,
+    witness?: Witness,
+    time: JournalTime = NO_TIME,
+  ) {
+    this.#witness = witness;
+    this.#store = store;
+    this.#policy = policy;
+    this.#time = time;
+    this.#ledger = ledger;
+    this.#gathering = createGathering({
+      ...time,
+      commit: (deliveries) => this.#commit(deliveries),
+      lost: ({ readings }) => this.#lose("store", readings.length),
+    });
+  }
+
+  append(delivery: Delivery): Promise<EmitResult> {
+    const reason = refusalOf(delivery, this.#ledger, this.#policy, this.#gathering.waiting());
+    if (reason === null) return this.#gathering.add(delivery);
+    this.#lose("refused", delivery.readings.length);
+    return Promise.resolve({ outcome: "refused", reason });
+  }
+
+  depth(): JournalDepth {
+    const { bytes, live, lost, readings } = this.#ledger;
+    return { readings, bytes, lost, live };
+  }
+
+  taken({ bytesFreed, expired, readings, stream, unreadable }: Parameters<Journal["taken"]>[0]): void {
+    const left = readings.length + unreadable + expired;
+    this.#ledger.readings -= left;
+    if (stream.rowId === this.#ledger.stream.rowId) this.#ledger.live -= left;
+    this.#ledger.lost += unreadable + expired;
+    this.#ledger.bytes -= bytesFreed;
+  }
+
+  async clockKnown(clock: ClockState, line: ClockLine): Promise<void> {
+    const { rowId } = this.#ledger.stream;
+    await this.#store
+      .transaction((database) => repairTimes(database, rowId, clock, line))
+      .catch(() => undefined);
+  }
+
+  onAppended(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  liveAgeMs(): number | null {
+    return this.#store.read((database) => {
+      const row = database
+        .prepare("SELECT at_mono, stream FROM journal_chunk WHERE id >= ? ORDER BY id LIMIT 1")
+        .get(this.#ledger.stream.firstChunk);
+      if (row === null || typeof row["at_mono"] !== "number") return null;
+      const { bootRow } = streamById(database, Number(row["stream"]));
+      const boot = bootRow === null ? null : bootById(database, bootRow);
+      return ageMs(this.#now(), this.#ledger.boot, boot, row["at_mono"]);
+    });
+  }
+
+  async beginStream(newStreamName: string): Promise<void> {
+    await this.#transact((database) => {
+      const { boot, nextChunk, nextSeq, stream } = this.#ledger;
+      const place = { name: newStreamName, boot: stream.boot, bootRow: boot.id, firstChunk: nextChunk };
+      const made = addStream(database, place, streamById(database, stream.rowId), nextSeq);
+      return { ...this.#ledger, stream: made, nextSeq: 0, live: 0 };
+    });
+  }
+
+  async expire(): Promise<void> {
+    const { ageMaxMs } = this.#policy;
+    if (ageMaxMs === undefined || this.#ledger.readings === 0) return;
+    await this.#transact((database) => {
+      const draft = { ...this.#ledger };
+      dropAged(database, draft, this.#now(), ageMaxMs);
+      return draft;
+    });
+  }
+
+  async flush(): Promise<void> {
+    await this.#gathering.flush();
+    if (this.#unnumbered.length > 0) await this.#commit([]);
+  }
+
+  #now(): Now {
+    const { clock, clockKnown } = this.#time;
+    return { monoMs: clock.monoMs(), wallMs: clockKnown() ? clock.wallMs() : null };
+  }
+
+  #lose(reason: Unnumbered["reason"], count: number): void {
+    this.#ledger.lost += count;
+    addUnnumbered(this.#unnumbered, reason, count, this.#time.clock.wallMs());
+  }
+
+  /** `work` gives the ledger as it is after the commit. */
+  #transact(work: (database: Database) => Ledger): Promise<void> {
+    const run = this.#last.then(async () => {
+      const change = await this.#store.transaction((database) => changesOf(work(database), this.#ledger));
+      change(this.#ledger);
+    });
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  async #commit(deliveries: readonly Delivery[]): Promise<readonly EmitResult[]> {
+    const { clock } = this.#time;
+    const unnumbered = this.#unnumbered;
+    this.#unnumbered = [];
+    let results: readonly EmitResult[] = [];
+    try {
+      await this.#transact((database) => {
+        const now = { monoMs: clock.monoMs(), wallMs: clock.wallMs() };
+        const context = { vault: this.#store.vault, policy: this.#policy, now, unnumbered };
+        const written = writeDeliveries(database, this.#ledger, context, deliveries);
+        if (written.written.deliveries.length > 0) this.#witness?.(database, written.written);
+        ({ results } = written);
+        return written.draft;
+      });
+    } catch (error) {
+      for (const { count, fromMs, reason } of unnumbered)
+        addUnnumbered(this.#unnumbered, reason, count, fromMs);
+      throw error;
+    }
+    // Told before the sync: whatever is made of the readings goes out only after a sync of its own, which covers this one.
+    for (const listener of this.#listeners) listener();
+    await this.#store.durable();
+    return results;
+  }
+}
 
 /** Opens the journal for this boot. `newStreamName` is random and used if this store has not seen the boot yet; `witness` is told of each transaction. */
 export const openJournal = async (
@@ -107,53 +263,8 @@ export const openJournal = async (
   newStreamName: string,
   policy: JournalPolicy,
   witness?: Witness,
+  time?: JournalTime,
 ): Promise<Journal> => {
   const ledger = await store.transaction((database) => loadLedger(database, boot, newStreamName));
-  const listeners: (() => void)[] = [];
-
-  const group = groupCommit(async (deliveries) => {
-    const { results, changes } = await store.transaction((database) => {
-      const { draft, results, written } = writeDeliveries(database, store.vault, ledger, policy, deliveries);
-      if (written.deliveries.length > 0) witness?.(database, written);
-      const changes = {
-        nextSeq: draft.nextSeq,
-        readings: draft.readings - ledger.readings,
-        bytes: draft.bytes - ledger.bytes,
-        lost: draft.lost - ledger.lost,
-      };
-      return { results, changes };
-    });
-    // The packer may have taken readings out between the transaction and now, and more been refused: differences are added, not values set.
-    ledger.nextSeq = changes.nextSeq;
-    ledger.lost += changes.lost;
-    ledger.readings += changes.readings;
-    ledger.bytes += changes.bytes;
-    // Told before the sync: whatever is made of the readings goes out only after a sync of its own, which covers this one.
-    for (const listener of listeners) listener();
-    await store.durable();
-    return results;
-  });
-
-  return {
-    append: (delivery) => {
-      const bytes = roughBytes(delivery.readings);
-      const reason = refusalOf(bytes, delivery, ledger, policy, group.backlog());
-      if (reason === null) return group.add(delivery, bytes);
-      ledger.lost += delivery.readings.length;
-      return Promise.resolve({ outcome: "refused", reason });
-    },
-    depth: () => ({ readings: ledger.readings, bytes: ledger.bytes, lost: ledger.lost }),
-    taken: ({ bytesFreed, readings, unreadable }) => {
-      ledger.readings -= readings.length + unreadable;
-      ledger.lost += unreadable;
-      ledger.bytes -= bytesFreed;
-    },
-    clockKnown: (clock, line) =>
-      store
-        .transaction((database) => repairTimes(database, ledger.stream.rowId, clock, line))
-        .catch(() => undefined),
-    onAppended: (listener) => {
-      listeners.push(listener);
-    },
-  };
+  return new OpenJournal(store, policy, ledger, witness, time);
 };

@@ -1,19 +1,19 @@
-// What one transaction of the journal does: numbers the readings, writes chunks, drops the oldest when full, remembers receipts.
+// What one transaction of the journal does: numbers the readings, writes chunks, lets give way what is over the bounds, remembers receipts.
 // Works on a draft of the numbers, so that a transaction that is rolled back has changed nothing.
 import type { Database, Vault } from "#agent/store/store.ts";
 import type { ClockLine, ClockState, StampedReading } from "#agent/telemetry/reading.ts";
 import type { EmitResult, Receipt } from "#drivers/driver.ts";
+import { type KnownBoot, type Now, noteKnownClock, openBoot } from "./boots.ts";
+import { giveWay, type JournalPolicy } from "./bounds.ts";
 import { encodeChunk } from "./chunk.ts";
 import { epochRow } from "./epochs.ts";
 import { CHUNK_BYTES_MAX, CHUNK_READINGS_MAX } from "./limits.ts";
+import { type LossReason, noteLoss } from "./losses.ts";
 import { isRepeated, remember, type Unpruned } from "./receipts.ts";
-import { type Boot, nextSeqOf, openStream, type Stream, streamById } from "./stream.ts";
+import { type Boot, nextChunkOf, nextSeqOf, openStream, type Stream } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
 
-export interface JournalPolicy {
-  readonly bytesMax: number;
-  readonly whenFull: "reject" | "drop-oldest";
-}
+export type { JournalPolicy } from "./bounds.ts";
 
 export interface Delivery {
   readonly driver: string;
@@ -22,6 +22,8 @@ export interface Delivery {
   /** Where the readings' times come from; absent: not from our clock, so they are never repaired. */
   readonly line?: ClockLine;
   readonly receipt?: Receipt | undefined;
+  /** How long it may wait in memory for others (`delivery.flush`); absent or 0: it is made durable at once. */
+  readonly flushMs?: number;
 }
 
 /** What one transaction of the journal writes, told within it. */
@@ -35,66 +37,50 @@ export interface Written {
 /** Writes, in the same transaction, what must be true together with the readings (an alarm that one of them raises). A throw rolls them back. */
 export type Witness = (database: Database, written: Written) => void;
 
+/** Readings that never got a number: refused, or not taken by the store. They get numbers with the next transaction, so that the room is told. */
+export interface Unnumbered {
+  readonly reason: LossReason;
+  readonly count: number;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
 /** The journal's numbers, kept in memory beside the tables that they are derived from. */
 export interface Ledger {
-  readonly stream: Stream;
+  boot: KnownBoot;
+  stream: Stream;
   nextSeq: number;
+  nextChunk: number;
   readings: number;
+  /** Those of `readings` that are of the live stream. */
+  live: number;
   bytes: number;
   lost: number;
   readonly unpruned: Unpruned;
 }
 
-const LOSS_REASON = "full";
-
 export const loadLedger = (database: Database, boot: Boot, newStreamName: string): Ledger => {
-  const stream = openStream(database, boot, newStreamName);
+  const known = openBoot(database, boot.id);
+  const stream = openStream(database, boot, known.id, newStreamName);
   const waiting = database
     .prepare(
       `SELECT coalesce(sum(c.count - max(0, s.next_pack - c.first_seq)), 0) AS readings,
+              coalesce(sum((c.count - max(0, s.next_pack - c.first_seq)) * (s.id = ?)), 0) AS live,
               coalesce(sum(length(c.data)), 0) AS bytes
        FROM journal_chunk c JOIN journal_stream s ON s.id = c.stream`,
     )
-    .get();
+    .get(stream.rowId);
   return {
+    boot: known,
     stream,
     nextSeq: nextSeqOf(database, stream),
+    nextChunk: nextChunkOf(database, stream),
     readings: Number(waiting?.["readings"] ?? 0),
+    live: Number(waiting?.["live"] ?? 0),
     bytes: Number(waiting?.["bytes"] ?? 0),
     lost: 0,
     unpruned: new Map(),
   };
-};
-
-/** Joined with the run before it where they touch: the oldest go one after the other, and the table stays as short as the gaps are few. */
-const noteLoss = (database: Database, stream: number, from: number, count: number): void => {
-  const { changes } = database
-    .prepare(
-      "UPDATE journal_loss SET count = count + ? WHERE stream = ? AND from_seq + count = ? AND reason = ?",
-    )
-    .run(count, stream, from, LOSS_REASON);
-  if (changes > 0) return;
-  database
-    .prepare("INSERT INTO journal_loss (stream, from_seq, count, reason) VALUES (?, ?, ?, ?)")
-    .run(stream, from, count, LOSS_REASON);
-};
-
-const dropOldest = (database: Database, draft: Ledger): boolean => {
-  const oldest = database
-    .prepare(
-      "SELECT id, stream, first_seq, count, length(data) AS bytes FROM journal_chunk ORDER BY id LIMIT 1",
-    )
-    .get();
-  if (oldest === null) return false;
-  const stream = streamById(database, Number(oldest["stream"]));
-  const from = Math.max(Number(oldest["first_seq"]), stream.nextPack);
-  const count = Number(oldest["first_seq"]) + Number(oldest["count"]) - from;
-  database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(Number(oldest["id"]));
-  noteLoss(database, stream.rowId, from, count);
-  draft.bytes -= Number(oldest["bytes"]);
-  draft.readings -= count;
-  draft.lost += count;
-  return true;
 };
 
 const roughSize = ({ name, value }: StampedReading): number => {
@@ -106,33 +92,41 @@ const roughSize = ({ name, value }: StampedReading): number => {
 export const roughBytes = (readings: readonly StampedReading[]): number =>
   readings.reduce((sum, reading) => sum + roughSize(reading), 0);
 
+const writeChunk = (
+  database: Database,
+  vault: Vault,
+  draft: Ledger,
+  now: Now & { readonly anyWallMs: number },
+  { clock, line, readings }: Run,
+): void => {
+  const data = vault.seal(CHUNK_CONTEXT, encodeChunk(readings));
+  database
+    .prepare(
+      "INSERT INTO journal_chunk (id, stream, first_seq, count, epoch, at_mono, at_ms, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .run(
+      draft.nextChunk,
+      draft.stream.rowId,
+      draft.nextSeq,
+      readings.length,
+      epochRow(database, draft.stream.rowId, clock, line),
+      Math.round(now.monoMs),
+      Math.round(now.anyWallMs),
+      data,
+    );
+  draft.nextChunk += 1;
+  draft.nextSeq += readings.length;
+  draft.readings += readings.length;
+  draft.live += readings.length;
+  draft.bytes += data.length;
+};
+
 interface Run {
   readonly clock: ClockState;
   readonly line: ClockLine | null;
   readonly readings: StampedReading[];
   bytes: number;
 }
-
-const writeChunk = (
-  database: Database,
-  vault: Vault,
-  draft: Ledger,
-  { clock, line, readings }: Run,
-): void => {
-  const data = vault.seal(CHUNK_CONTEXT, encodeChunk(readings));
-  database
-    .prepare("INSERT INTO journal_chunk (stream, first_seq, count, epoch, data) VALUES (?, ?, ?, ?, ?)")
-    .run(
-      draft.stream.rowId,
-      draft.nextSeq,
-      readings.length,
-      epochRow(database, draft.stream.rowId, clock, line),
-      data,
-    );
-  draft.nextSeq += readings.length;
-  draft.readings += readings.length;
-  draft.bytes += data.length;
-};
 
 /** A reading that its source stamped goes apart from the others where their times are, or may yet be, corrected. */
 const lineFor = ({ clock, line }: Delivery, { ownTime }: StampedReading): ClockLine | null =>
@@ -162,15 +156,32 @@ const runsOf = (deliveries: readonly Delivery[]): Run[] => {
   return runs;
 };
 
-/** Writes the deliveries that are new; gives the outcome of each and the numbers as they are after the commit. */
-export const writeDeliveries = (
+/** The first moment of this boot at which the clock is known is what later ages are reckoned from. */
+const noteClock = (database: Database, draft: Ledger, now: Now): void => {
+  if (now.wallMs === null || draft.boot.knownMono !== null) return;
+  noteKnownClock(database, draft.boot.id, now.monoMs, now.wallMs);
+  draft.boot = { ...draft.boot, knownMono: now.monoMs, knownWall: now.wallMs };
+};
+
+const numberLosses = (database: Database, draft: Ledger, unnumbered: readonly Unnumbered[]): void => {
+  for (const loss of unnumbered) {
+    noteLoss(database, draft.stream.rowId, { ...loss, from: draft.nextSeq });
+    draft.nextSeq += loss.count;
+  }
+};
+
+export interface WriteContext {
+  readonly vault: Vault;
+  readonly policy: JournalPolicy;
+  readonly now: { readonly monoMs: number; readonly wallMs: number };
+  readonly unnumbered: readonly Unnumbered[];
+}
+
+const acceptNew = (
   database: Database,
-  vault: Vault,
   ledger: Ledger,
-  policy: JournalPolicy,
   deliveries: readonly Delivery[],
-): { readonly draft: Ledger; readonly results: readonly EmitResult[]; readonly written: Written } => {
-  const draft = { ...ledger };
+): { readonly fresh: readonly Delivery[]; readonly results: readonly EmitResult[] } => {
   const fresh: Delivery[] = [];
   const results = deliveries.map((delivery): EmitResult => {
     const { driver, receipt } = delivery;
@@ -179,11 +190,25 @@ export const writeDeliveries = (
     fresh.push(delivery);
     return { outcome: "durable" };
   });
-  if (policy.whenFull === "drop-oldest") {
-    const needed = fresh.reduce((sum, { readings }) => sum + roughBytes(readings), 0);
-    while (draft.bytes + needed > policy.bytesMax && dropOldest(database, draft));
-  }
-  for (const run of runsOf(fresh)) writeChunk(database, vault, draft, run);
-  const written = { stream: ledger.stream.name, firstSeq: ledger.nextSeq, deliveries: fresh };
+  return { fresh, results };
+};
+
+/** Writes the deliveries that are new; gives the outcome of each and the numbers as they are after the commit. */
+export const writeDeliveries = (
+  database: Database,
+  ledger: Ledger,
+  { now: { monoMs, wallMs }, policy, unnumbered, vault }: WriteContext,
+  deliveries: readonly Delivery[],
+): { readonly draft: Ledger; readonly results: readonly EmitResult[]; readonly written: Written } => {
+  const draft = { ...ledger };
+  const { fresh, results } = acceptNew(database, ledger, deliveries);
+  const isKnown = fresh.some(({ clock }) => clock !== "unset");
+  const now = { monoMs, wallMs: isKnown ? wallMs : null };
+  noteClock(database, draft, now);
+  numberLosses(database, draft, unnumbered);
+  const needed = fresh.reduce((sum, { readings }) => sum + roughBytes(readings), 0);
+  giveWay(database, vault, draft, policy, now, needed);
+  const written = { stream: draft.stream.name, firstSeq: draft.nextSeq, deliveries: fresh };
+  for (const run of runsOf(fresh)) writeChunk(database, vault, draft, { ...now, anyWallMs: wallMs }, run);
   return { draft, results, written };
 };

@@ -1,4 +1,5 @@
-// The stream that new readings go to: one per boot of this store, found again when the process starts twice in one boot.
+// Streams: runs of numbered readings. Each boot of this store begins one, found again when the process starts twice in one boot. When a backlog has to be
+// caught up, live readings go to a new one, so that they can be sent ahead and order within each stream still holds.
 import type { Database, Row } from "#agent/store/store.ts";
 
 export interface Boot {
@@ -6,12 +7,22 @@ export interface Boot {
   readonly id: string;
 }
 
+/** The stream before another, and how many numbers it had: without it a reader could not know that nothing is missing at its end. */
+export interface Predecessor {
+  readonly stream: string;
+  readonly end: number;
+}
+
 export interface Stream {
   readonly rowId: number;
   readonly name: string;
   readonly boot: string;
   readonly bootSeq: number;
+  readonly bootRow: number | null;
   readonly nextPack: number;
+  /** Chunks with a smaller ID belong to older streams. */
+  readonly firstChunk: number;
+  readonly after: Predecessor | null;
 }
 
 const toStream = (row: Row): Stream => ({
@@ -19,7 +30,13 @@ const toStream = (row: Row): Stream => ({
   name: String(row["stream"]),
   boot: String(row["boot"]),
   bootSeq: Number(row["boot_seq"]),
+  bootRow: typeof row["boot_row"] === "number" ? row["boot_row"] : null,
   nextPack: Number(row["next_pack"]),
+  firstChunk: Number(row["first_chunk"]),
+  after:
+    typeof row["after_stream"] === "string"
+      ? { stream: row["after_stream"], end: Number(row["after_end"]) }
+      : null,
 });
 
 export const streamById = (database: Database, rowId: number): Stream => {
@@ -34,27 +51,20 @@ export const currentBoot = (database: Database): { readonly id: string; readonly
   return { id: String(row?.["boot"] ?? ""), seq: Number(row?.["boot_seq"] ?? 0) };
 };
 
-/** Streams of earlier boots of which nothing waits any more: readings leave in the order of their streams. */
-const forgetEmptied = (database: Database, current: Stream): void => {
-  const chunk = database.prepare("SELECT stream FROM journal_chunk ORDER BY id LIMIT 1").get();
-  const loss = database.prepare("SELECT min(stream) AS stream FROM journal_loss").get();
-  const waiting = [chunk?.["stream"], loss?.["stream"]].filter((row) => typeof row === "number");
-  database.prepare("DELETE FROM journal_stream WHERE id < ?").run(Math.min(current.rowId, ...waiting));
+/** The stream that live readings go to: the newest. Null before the journal was opened for the first time. */
+export const liveStream = (database: Database): Stream | null => {
+  const row = database.prepare("SELECT * FROM journal_stream ORDER BY id DESC LIMIT 1").get();
+  return row === null ? null : toStream(row);
 };
 
-/** The stream of this boot, made if this is its first start. `newName` is random: it tells this store's stream from a clone's. */
-export const openStream = (database: Database, boot: Boot, newName: string): Stream => {
-  const last = database.prepare("SELECT * FROM journal_stream ORDER BY id DESC LIMIT 1").get();
-  if (last !== null && last["boot"] === boot.id) return toStream(last);
-  const bootSeq = last === null ? 1 : Number(last["boot_seq"]) + 1;
+/** Older streams of which nothing waits any more. */
+const forgetEmptied = (database: Database, current: Stream): void => {
   database
-    .prepare("INSERT INTO journal_stream (stream, boot, boot_seq, next_pack) VALUES (?, ?, ?, 0)")
-    .run(newName, boot.id, bootSeq);
-  const made = database.prepare("SELECT * FROM journal_stream ORDER BY id DESC LIMIT 1").get();
-  if (made === null) throw new Error("journal: the stream that was just made is not there");
-  const stream = toStream(made);
-  forgetEmptied(database, stream);
-  return stream;
+    .prepare(
+      `DELETE FROM journal_stream WHERE id < ?
+         AND id NOT IN (SELECT stream FROM journal_chunk) AND id NOT IN (SELECT stream FROM journal_loss)`,
+    )
+    .run(current.rowId);
 };
 
 /** The first sequence number that was never given out: above what was packed, what waits and what was lost. */
@@ -67,4 +77,46 @@ export const nextSeqOf = (database: Database, stream: Stream): number => {
     )
     .get(stream.rowId);
   return Math.max(stream.nextPack, Number(ends?.["end"] ?? 0));
+};
+
+interface NewStream {
+  readonly name: string;
+  readonly boot: string;
+  readonly bootRow: number;
+  readonly firstChunk: number;
+}
+
+/** A new newest stream; `last` is the one before it and `end` the number at which that ended. */
+export const addStream = (
+  database: Database,
+  { boot, bootRow, firstChunk, name }: NewStream,
+  last: Stream | null,
+  end: number,
+): Stream => {
+  const bootSeq = last === null ? 1 : last.bootSeq + (last.boot === boot ? 0 : 1);
+  database
+    .prepare(
+      `INSERT INTO journal_stream (stream, boot, boot_seq, next_pack, boot_row, first_chunk, after_stream, after_end)
+       VALUES (?, ?, ?, 0, ?, ?, ?, ?)`,
+    )
+    .run(name, boot, bootSeq, bootRow, firstChunk, last?.name ?? null, last === null ? null : end);
+  const made = liveStream(database);
+  if (made === null) throw new Error("journal: the stream that was just made is not there");
+  forgetEmptied(database, made);
+  return made;
+};
+
+/** The ID that the next chunk gets: above all that are there, and above all of older streams. */
+export const nextChunkOf = (database: Database, live: Stream | null): number => {
+  const last = database.prepare("SELECT max(id) AS id FROM journal_chunk").get();
+  return Math.max(Number(last?.["id"] ?? 0) + 1, live?.firstChunk ?? 1);
+};
+
+/** The stream of this boot, made if this is its first start. `newName` is random: it tells this store's stream from a clone's. */
+export const openStream = (database: Database, boot: Boot, bootRow: number, newName: string): Stream => {
+  const last = liveStream(database);
+  if (last !== null && last.boot === boot.id) return last;
+  const firstChunk = nextChunkOf(database, last);
+  const end = last === null ? 0 : nextSeqOf(database, last);
+  return addStream(database, { name: newName, boot: boot.id, bootRow, firstChunk }, last, end);
 };

@@ -1,11 +1,12 @@
-// Takes the oldest readings out of the journal for one event: of one stream, one clock state, up to a number of readings and bytes.
-// Runs inside the packer's transaction, which also writes the event: a reading is in the journal or in an event, never in both or neither.
+// Takes the oldest readings out of the journal for one event, live ones or of the backlog: of one stream, one clock state, up to a number of readings and
+// bytes. Runs inside the packer's transaction, which also writes the event: a reading is in the journal or in an event, never in both or neither.
 import type { Database, Row, Vault } from "#agent/store/store.ts";
 import type { ClockState, Loss, StampedReading } from "#agent/telemetry/reading.ts";
 import { parseChunk } from "./chunk.ts";
 import { type EpochRow, epochById } from "./epochs.ts";
-import { LOSS_BYTES, LOSSES_PER_GAP_MAX } from "./limits.ts";
-import { type Stream, streamById } from "./stream.ts";
+import { LOSS_BYTES } from "./limits.ts";
+import { lossesBetween } from "./losses.ts";
+import { liveStream, type Stream, streamById } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
 
 export interface TakeLimits {
@@ -13,7 +14,12 @@ export interface TakeLimits {
   /** Bytes that the readings may need, by `sizeOf`. */
   readonly bytesMax: number;
   readonly sizeOf: (reading: StampedReading) => number;
+  /** Readings that are too old for their channel (`channels.*.retention`): told as lost. */
+  readonly isExpired?: (reading: StampedReading) => boolean;
 }
+
+/** Of which readings: those that came since the last new stream, or what waits of older ones. */
+export type Part = "live" | "backlog";
 
 export interface Taken {
   readonly stream: Stream;
@@ -27,6 +33,8 @@ export interface Taken {
   readonly readings: readonly StampedReading[];
   /** Readings of chunks that do not open: bits of the disk changed. Among `lost`. */
   readonly unreadable: number;
+  /** Readings that were too old for their channel. Among `lost`. */
+  readonly expired: number;
   /** What left the journal, for its numbers. */
   readonly bytesFreed: number;
 }
@@ -53,37 +61,13 @@ const toChunk = (row: Row): Chunk => {
   };
 };
 
-/** Losses in [from, until), in order, neighbours of one reason joined; a stretch that no row explains is "unknown". */
-const lossesBetween = (database: Database, stream: Stream, from: number, until: number): Loss[] => {
-  if (until <= from) return [];
-  const rows = database
-    .prepare(
-      "SELECT from_seq, count, reason FROM journal_loss WHERE stream = ? AND from_seq < ? AND from_seq + count > ? ORDER BY from_seq",
-    )
-    .all(stream.rowId, until, from);
-  const losses: Loss[] = [];
-  let next = from;
-  const add = (end: number, reason: string): void => {
-    if (end <= next) return;
-    const last = losses.at(-1);
-    if (last?.reason === reason) losses[losses.length - 1] = { ...last, count: last.count + end - next };
-    else losses.push({ from: next, count: end - next, reason });
-    next = end;
-  };
-  for (const row of rows) {
-    add(Math.min(Number(row["from_seq"]), until), "unknown");
-    add(Math.min(Number(row["from_seq"]) + Number(row["count"]), until), String(row["reason"]));
-  }
-  add(until, "unknown");
-  return losses.length > LOSSES_PER_GAP_MAX ? [{ from, count: until - from, reason: "several" }] : losses;
-};
-
 interface Picked {
   readings: StampedReading[];
   lost: Loss[];
   bytes: number;
   next: number;
   unreadable: number;
+  expired: number;
   bytesFreed: number;
 }
 
@@ -97,23 +81,47 @@ const addLosses = (picked: Picked, losses: readonly Loss[], next: number): void 
 const openChunk = (vault: Vault, chunk: Chunk, offsetMs: number): StampedReading[] | null => {
   try {
     const readings = parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
+    if (offsetMs === 0) return readings;
     return readings.map((reading) => ({ ...reading, timeMs: Math.max(0, reading.timeMs + offsetMs) }));
   } catch {
     return null;
   }
 };
 
+interface Gone {
+  count: number;
+  fromMs: number;
+  untilMs: number;
+}
+
+/** Readings that are too old for their channel, told behind those of their chunk that stay: nobody outside knows their numbers yet. */
+const addExpired = (picked: Picked, { count, fromMs, untilMs }: Gone): void => {
+  if (count === 0) return;
+  picked.expired += count;
+  addLosses(picked, [{ from: picked.next, count, reason: "expired", fromMs, untilMs }], picked.next + count);
+};
+
 /** Adds of one chunk what fits; true if all of it was taken. A first reading always fits: the packer's limits leave room for the largest. */
 const pick = (readings: readonly StampedReading[], picked: Picked, limits: TakeLimits): boolean => {
+  const gone: Gone = { count: 0, fromMs: Number.POSITIVE_INFINITY, untilMs: 0 };
+  let whole = true;
   for (const reading of readings) {
+    if (limits.isExpired?.(reading)) {
+      gone.count += 1;
+      gone.fromMs = Math.min(gone.fromMs, reading.timeMs);
+      gone.untilMs = Math.max(gone.untilMs, reading.timeMs);
+      continue;
+    }
     const size = limits.sizeOf(reading);
     const full = picked.readings.length >= limits.readingsMax || picked.bytes + size > limits.bytesMax;
-    if (full && picked.readings.length > 0) return false;
+    whole = !full || picked.readings.length === 0;
+    if (!whole) break;
     picked.readings.push(reading);
     picked.bytes += size;
     picked.next += 1;
   }
-  return true;
+  addExpired(picked, gone);
+  return whole;
 };
 
 /** What all readings of one event share. */
@@ -132,7 +140,7 @@ const takeChunk = (
   limits: TakeLimits,
 ): boolean => {
   if (picked.readings.length >= limits.readingsMax || picked.bytes >= limits.bytesMax) return false;
-  const gap = lossesBetween(database, stream, picked.next, chunk.firstSeq);
+  const gap = lossesBetween(database, stream.rowId, picked.next, chunk.firstSeq);
   if (picked.readings.length > 0 && picked.bytes + gap.length * LOSS_BYTES > limits.bytesMax) return false;
   addLosses(picked, gap, chunk.firstSeq);
   const all = openChunk(vault, chunk, epoch.offsetMs);
@@ -151,9 +159,9 @@ const settle = (database: Database, { epoch, stream }: Stretch, picked: Picked):
   database
     .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq + count <= ?")
     .run(stream.rowId, picked.next);
-  const { readings, lost, unreadable, bytesFreed } = picked;
+  const { readings, lost, unreadable, expired, bytesFreed } = picked;
   const { clock, offsetMs } = epoch;
-  return { stream, clock, offsetMs, seq: stream.nextPack, lost, readings, unreadable, bytesFreed };
+  return { stream, clock, offsetMs, seq: stream.nextPack, lost, readings, unreadable, expired, bytesFreed };
 };
 
 const beginAt = (stream: Stream): Picked => ({
@@ -162,6 +170,7 @@ const beginAt = (stream: Stream): Picked => ({
   bytes: 0,
   next: stream.nextPack,
   unreadable: 0,
+  expired: 0,
   bytesFreed: 0,
 });
 
@@ -176,27 +185,42 @@ const takeForgotten = (database: Database, streamRow: number): Taken | null => {
   const stream = streamById(database, Number(row["stream"]));
   const picked = beginAt(stream);
   const end = Number(row["end"]);
-  addLosses(picked, lossesBetween(database, stream, picked.next, end), end);
+  addLosses(picked, lossesBetween(database, stream.rowId, picked.next, end), end);
   return settle(database, { stream, epoch: { clock: "unset", offsetMs: 0 } }, picked);
 };
 
-/** The oldest readings, out of the journal; null if it is empty. */
-export const takeOldest = (database: Database, vault: Vault, limits: TakeLimits): Taken | null => {
-  const first = database.prepare("SELECT * FROM journal_chunk ORDER BY id LIMIT 1").get();
-  if (first === null) return null;
-  const { stream: streamRow, epoch: epochId } = toChunk(first);
-  const forgotten = takeForgotten(database, streamRow);
-  if (forgotten !== null) return forgotten;
-  const stream = streamById(database, streamRow);
-  const stretch = { stream, epoch: epochById(database, epochId) };
+const chunkFrom = (database: Database, id: number): Chunk | null => {
+  const row = database.prepare("SELECT * FROM journal_chunk WHERE id >= ? ORDER BY id LIMIT 1").get(id);
+  return row === null ? null : toChunk(row);
+};
+
+const takeFrom = (database: Database, vault: Vault, first: Chunk, limits: TakeLimits): Taken => {
+  const stream = streamById(database, first.stream);
+  const stretch = { stream, epoch: epochById(database, first.epoch) };
   const picked = beginAt(stream);
-  let afterId = 0;
-  for (;;) {
-    const row = database.prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT 1").get(afterId);
-    const chunk = row === null ? null : toChunk(row);
-    if (chunk === null || chunk.stream !== streamRow || chunk.epoch !== epochId) break;
+  let chunk: Chunk | null = first;
+  while (chunk?.stream === first.stream && chunk.epoch === first.epoch) {
     if (!takeChunk(database, vault, stretch, chunk, picked, limits)) break;
-    afterId = chunk.id;
+    chunk = chunkFrom(database, chunk.id + 1);
   }
   return settle(database, stretch, picked);
+};
+
+/** The oldest readings of a part, out of the journal; null if it is empty. */
+export const takeOldest = (
+  database: Database,
+  vault: Vault,
+  part: Part,
+  limits: TakeLimits,
+): Taken | null => {
+  const live = liveStream(database);
+  if (live === null) return null;
+  if (part === "live") {
+    const chunk = chunkFrom(database, live.firstChunk);
+    return chunk === null ? null : takeFrom(database, vault, chunk, limits);
+  }
+  const oldest = chunkFrom(database, 0);
+  const first = oldest === null || oldest.stream === live.rowId ? null : oldest;
+  const forgotten = takeForgotten(database, first?.stream ?? live.rowId);
+  return forgotten ?? (first === null ? null : takeFrom(database, vault, first, limits));
 };

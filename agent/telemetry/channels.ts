@@ -11,6 +11,8 @@ export interface Channel {
   readonly show: boolean;
   /** Readings that come sooner after the last one are left out (ms). */
   readonly every?: number | undefined;
+  /** Readings that waited longer to be sent are dropped and told as lost (ms). */
+  readonly retention?: number | undefined;
 }
 
 export type Channels = Readonly<Record<string, Channel>>;
@@ -26,5 +28,10 @@ export const channelsSchema: ZodType<Channels> = z.record(
       .describe("SenML unit, where the driver gives none: V, A, Cel, %, m/s ..."),
     show: z.boolean().default(true).describe("Whether the status message shows its last value."),
     every: duration().optional().describe("Take at most one reading per this time."),
+    retention: duration()
+      .optional()
+      .describe(
+        "After an outage, readings that have waited longer than this are not sent any more (default: all are).",
+      ),
   }),
 );

@@ -35,4 +35,7 @@ export interface Loss {
   readonly from: number;
   readonly count: number;
   readonly reason: string;
+  /** When these readings were taken or refused, wall time: the first and the last of them, where it is known. */
+  readonly fromMs?: number;
+  readonly untilMs?: number;
 }

@@ -24,7 +24,11 @@ const bench = (): Bench => {
   const appended = (): Promise<EmitResult> => made.answer();
   const journal: Journal = {
     append: appended,
-    depth: () => ({ readings: 0, bytes: 0, lost: 0 }),
+    depth: () => ({ readings: 0, bytes: 0, lost: 0, live: 0 }),
+    liveAgeMs: () => null,
+    beginStream: () => Promise.resolve(),
+    expire: () => Promise.resolve(),
+    flush: () => Promise.resolve(),
     taken: () => undefined,
     clockKnown: () => Promise.resolve(),
     onAppended: () => undefined,

@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Journal, openJournal } from "#agent/journal/journal.ts";
 import { journalMigrations } from "#agent/journal/tables.ts";
-import { type Taken, takeOldest } from "#agent/journal/take.ts";
+import type { Taken } from "#agent/journal/take.ts";
 import type { Store } from "#agent/store/store.ts";
 import type { ClockLine, ClockState } from "#agent/telemetry/reading.ts";
 import { openTestStore, temporaryFolder } from "../store/support.ts";
+import { takeAny } from "./support.ts";
 
 const TRUE_BASE = Date.UTC(2026, 10, 24);
 const RAW: ClockLine = { baseMs: 0, offsetMs: 0 };
@@ -43,7 +44,7 @@ const setup = async (path = join(temporaryFolder(), "j.db"), boot = "boot-1"): P
       }),
     take: async () => {
       const limits = { readingsMax: 1000, bytesMax: 1e9, sizeOf: () => 1 };
-      const taken = await store.transaction((database) => takeOldest(database, store.vault, limits));
+      const taken = await takeAny(store, limits);
       if (taken !== null) journal.taken(taken);
       return taken;
     },

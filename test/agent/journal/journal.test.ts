@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Journal, openJournal } from "#agent/journal/journal.ts";
 import { journalMigrations } from "#agent/journal/tables.ts";
-import { type Taken, takeOldest } from "#agent/journal/take.ts";
+import type { Taken } from "#agent/journal/take.ts";
 import type { Store } from "#agent/store/store.ts";
 import type { ClockState } from "#agent/telemetry/reading.ts";
 import { openTestStore, temporaryFolder } from "../store/support.ts";
+import { takeAny } from "./support.ts";
 
 interface Setup {
   readonly store: Store;
@@ -33,9 +34,7 @@ const setup = async (
         readings: values.map((value) => ({ name: "n", value, timeMs: value, monoMs: value })),
       }),
     take: async (readingsMax = 1000) => {
-      const taken = await store.transaction((database) =>
-        takeOldest(database, store.vault, { readingsMax, bytesMax: 1e9, sizeOf: () => 1 }),
-      );
+      const taken = await takeAny(store, { readingsMax, bytesMax: 1e9, sizeOf: () => 1 });
       if (taken !== null) journal.taken(taken);
       return taken;
     },
@@ -90,7 +89,7 @@ describe("the journal", () => {
   });
 
   it("drops the oldest when it is full, and the next event says which and why", async () => {
-    const { append, journal, take } = await setup({ bytesMax: 20_000 });
+    const { append, journal, take } = await setup({ bytesMax: 5000 });
     for (let from = 0; from < 1000; from += 50) await append(range(from, 50));
     const { lost, readings } = journal.depth();
     expect(lost).toBeGreaterThan(0);
@@ -101,7 +100,7 @@ describe("the journal", () => {
   });
 
   it("refuses the newest when it is full and told to, and keeps the rest", async () => {
-    const { append, take } = await setup({ bytesMax: 5000, whenFull: "reject" });
+    const { append, take } = await setup({ bytesMax: 3500, whenFull: "reject" });
     const outcomes: unknown[] = [];
     for (let from = 0; from < 500; from += 50) outcomes.push(await append(range(from, 50)));
     expect(outcomes[0]).toEqual({ outcome: "durable" });

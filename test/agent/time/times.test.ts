@@ -6,9 +6,10 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { admit } from "#agent/ingest/door.ts";
 import { type Journal, openJournal } from "#agent/journal/journal.ts";
 import { journalMigrations } from "#agent/journal/tables.ts";
-import { type Taken, takeOldest } from "#agent/journal/take.ts";
+import type { Taken } from "#agent/journal/take.ts";
 import type { Store } from "#agent/store/store.ts";
 import { ClockWatch } from "#agent/time/clock-watch.ts";
+import { takeAny } from "../journal/support.ts";
 import { openTestStore, temporaryFolder } from "../store/support.ts";
 
 const BUILD = Date.UTC(2026, 0, 1);
@@ -165,9 +166,7 @@ class Board {
 
   async take(readingsMax: number): Promise<Taken | null> {
     const limits = { readingsMax, bytesMax: 1e9, sizeOf: () => 1 };
-    const taken = await this.#store.transaction((database) =>
-      takeOldest(database, this.#store.vault, limits),
-    );
+    const taken = await takeAny(this.#store, limits);
     if (taken === null) return null;
     this.#journal.taken(taken);
     for (const reading of taken.readings) this.#check(taken, reading.timeMs, this.#told.shift());

@@ -1,0 +1,151 @@
+// Thins a full journal: the least thinned readings first, oldest first, so that a long outage keeps an even resolution. Several chunks become one.
+//
+//   before   | chunk 0..79 | chunk 80..159 | ...        after   | chunk 0..79 (every second of both) | thinned: 80..159 |
+//
+// Nobody outside knows these numbers yet, so the readings that stay take the first ones and the numbers behind them are told as thinned: one loss for a run,
+// however many readings went.
+import type { Database, Row, Vault } from "#agent/store/store.ts";
+import type { StampedReading } from "#agent/telemetry/reading.ts";
+import type { Tally } from "./bounds.ts";
+import { encodeChunk, parseChunk } from "./chunk.ts";
+import { CHUNK_READINGS_MAX, THIN_CHUNKS_MAX } from "./limits.ts";
+import { noteLoss } from "./losses.ts";
+import { streamById } from "./stream.ts";
+import { CHUNK_CONTEXT } from "./tables.ts";
+import { type ThinRule, thinOut } from "./thin.ts";
+
+interface Chunk {
+  readonly id: number;
+  readonly stream: number;
+  readonly epoch: number;
+  readonly firstSeq: number;
+  readonly count: number;
+  readonly level: number;
+  readonly atMs: number;
+  readonly data: Uint8Array;
+}
+
+const toChunk = (row: Row): Chunk => {
+  const data = row["data"];
+  if (!(data instanceof Uint8Array)) throw new Error("journal: a chunk holds no data");
+  return {
+    id: Number(row["id"]),
+    stream: Number(row["stream"]),
+    epoch: Number(row["epoch"]),
+    firstSeq: Number(row["first_seq"]),
+    count: Number(row["count"]),
+    level: Number(row["thinned"]),
+    atMs: Number(row["at_ms"] ?? 0),
+    data,
+  };
+};
+
+/** Behind the newest that was thinned none was; where there is none behind it, the one that was thinned least. */
+const leastThinned = (database: Database): Chunk | null => {
+  const newest = database
+    .prepare("SELECT max(id) AS id FROM journal_chunk INDEXED BY journal_chunk_thinned WHERE thinned > 0")
+    .get();
+  const row =
+    database
+      .prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT 1")
+      .get(Number(newest?.["id"] ?? 0)) ??
+    database
+      .prepare(
+        "SELECT * FROM journal_chunk INDEXED BY journal_chunk_level WHERE thinned > 0 ORDER BY thinned, id LIMIT 1",
+      )
+      .get();
+  return row === null ? null : toChunk(row);
+};
+
+/** Nothing lies between the two but what was thinned out before. */
+const follows = (database: Database, last: Chunk, next: Chunk): boolean => {
+  const end = last.firstSeq + last.count;
+  if (next.firstSeq === end) return true;
+  const gap = database
+    .prepare(
+      "SELECT coalesce(sum(count), 0) AS n FROM journal_loss WHERE stream = ? AND from_seq >= ? AND from_seq < ? AND reason = 'thinned'",
+    )
+    .get(last.stream, end, next.firstSeq);
+  return Number(gap?.["n"]) === next.firstSeq - end;
+};
+
+/** The chunk with those behind it that it can be made one with. */
+const runFrom = (database: Database, head: Chunk): readonly Chunk[] => {
+  const run = [head];
+  let count = head.count;
+  const rows = database
+    .prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT ?")
+    .iterate(head.id, THIN_CHUNKS_MAX - 1);
+  for (const row of rows) {
+    const next = toChunk(row);
+    const last = run.at(-1) ?? head;
+    const alike = next.stream === head.stream && next.epoch === head.epoch && next.level === head.level;
+    if (!alike || count + next.count > CHUNK_READINGS_MAX || !follows(database, last, next)) break;
+    run.push(next);
+    count += next.count;
+  }
+  return run;
+};
+
+const opened = (vault: Vault, { data }: Chunk): StampedReading[] | null => {
+  try {
+    return parseChunk(vault.open(CHUNK_CONTEXT, data));
+  } catch {
+    // The disk changed it: the packer tells it as unreadable when its turn comes.
+    return null;
+  }
+};
+
+/** The run's numbers anew: readings first, then what is gone. */
+const replace = (database: Database, run: readonly Chunk[], kept: number, data: Uint8Array): void => {
+  const [head] = run;
+  const last = run.at(-1);
+  if (head === undefined || last === undefined) return;
+  const end = last.firstSeq + last.count;
+  for (const { id } of run.slice(1)) database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(id);
+  database
+    .prepare("UPDATE journal_chunk SET count = ?, thinned = thinned + 1, data = ? WHERE id = ?")
+    .run(kept, data, head.id);
+  database
+    .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq >= ? AND from_seq < ?")
+    .run(head.stream, head.firstSeq, end);
+  const from = head.firstSeq + kept;
+  noteLoss(database, head.stream, {
+    from,
+    count: end - from,
+    reason: "thinned",
+    fromMs: head.atMs,
+    untilMs: last.atMs,
+  });
+};
+
+/** How many bytes were saved; 0 where the run cannot be read, is partly packed, or every reading of it stays. */
+const thinRun = (database: Database, vault: Vault, tally: Tally, head: Chunk, rule: ThinRule): number => {
+  if (head.firstSeq < streamById(database, head.stream).nextPack) return 0;
+  const run = runFrom(database, head);
+  const parsed = run.map((chunk) => opened(vault, chunk));
+  if (parsed.includes(null)) return 0;
+  const readings = parsed.flatMap((list) => list ?? []);
+  const kept = thinOut(readings, rule, head.level);
+  const data = vault.seal(CHUNK_CONTEXT, encodeChunk(kept));
+  const saved = run.reduce((sum, chunk) => sum + chunk.data.length, 0) - data.length;
+  if (kept.length === readings.length || saved <= 0) return 0;
+  replace(database, run, kept.length, data);
+  const gone = readings.length - kept.length;
+  tally.readings -= gone;
+  if (head.stream === tally.stream.rowId) tally.live -= gone;
+  tally.lost += gone;
+  tally.bytes -= saved;
+  return saved;
+};
+
+/** Thins what was thinned least; a chunk of which nothing can be saved counts as thinned, so that its neighbours' turn comes. False where nothing was saved. */
+export const thinNext = (database: Database, vault: Vault, tally: Tally, rule: ThinRule): boolean => {
+  for (let tries = 0; tries < THIN_CHUNKS_MAX; tries += 1) {
+    const head = leastThinned(database);
+    if (head === null) return false;
+    if (thinRun(database, vault, tally, head, rule) > 0) return true;
+    database.prepare("UPDATE journal_chunk SET thinned = thinned + 1 WHERE id = ?").run(head.id);
+  }
+  return false;
+};
