@@ -42,9 +42,6 @@ export const noteKnownClock = (database: Database, bootId: number, monoMs: numbe
     .run(Math.round(monoMs), Math.round(wallMs), bootId);
 };
 
-export const currentBoot = (database: Database): KnownBoot | null =>
-  toBoot(database.prepare("SELECT * FROM journal_boot ORDER BY id DESC LIMIT 1").get());
-
 export const bootById = (database: Database, id: number): KnownBoot | null =>
   toBoot(database.prepare("SELECT * FROM journal_boot WHERE id = ?").get(id));
 
