@@ -9,6 +9,7 @@ import type { AuditOptions } from "./audit.ts";
 import type { CheckOptions } from "./check.ts";
 import type { DecodeOptions } from "./decode.ts";
 import type { ExportOptions } from "./export.ts";
+import { addIdentity } from "./identity-program.ts";
 import type { InitOptions } from "./init.ts";
 import type { LoginOptions } from "./login.ts";
 import type { SendOptions } from "./send.ts";
@@ -22,7 +23,7 @@ interface GlobalOptions {
 /** A verb resolves with its exit code. */
 type Verb = (configFile: string | undefined) => Promise<number>;
 
-interface Wiring {
+export interface Wiring {
   readonly outside: Outside;
   readonly program: Command;
   /** Runs a verb with the configuration that the command line names, and keeps its exit code. */
@@ -172,6 +173,7 @@ const buildProgram = (outside: Outside, exit: (code: number) => void): Command =
   addSettingUp(wiring);
   addTalking(wiring);
   addReading(wiring);
+  addIdentity(wiring);
   return program;
 };
 

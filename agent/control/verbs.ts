@@ -5,6 +5,7 @@ import { LANES, type Lane } from "#agent/delivery/lanes.ts";
 import { deadLetters, waitingIn } from "#agent/delivery/outbox.ts";
 import type { EncryptionView, Engine } from "#agent/encryption/engine.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
+import { identityVerbs } from "#agent/identity/verbs.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
 import { text } from "#agent/matrix/relations.ts";
 import type { JsonObject, JsonValue, MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
@@ -174,6 +175,7 @@ export const controlVerbs = (context: VerbContext): Readonly<Record<string, Hand
   status: () => status(context),
   send: (args) => send(context, args),
   tail: (args, exchange) => tail(context, args, exchange),
+  ...identityVerbs(() => context.agent.upstream.engine()?.identity() ?? null),
   ...roomReadingVerbs({
     client: () => Promise.resolve(clientOf(context)),
     roomId: (named) =>

@@ -5,6 +5,7 @@
 //   Pump makes the machine's requests; whatever changes what sharing depends on is shared ahead of need, so that an alarm does not wait for it
 import { type OutboxRow, storeCipher } from "#agent/delivery/outbox.ts";
 import type { Prepared, Preparer, Wire } from "#agent/delivery/prepare.ts";
+import type { IdentityAccess } from "#agent/identity/access.ts";
 import {
   type MatrixClient,
   MatrixError,
@@ -176,6 +177,22 @@ export class Engine implements SyncOpener, Preparer {
 
   isEncrypted(roomId: string): boolean {
     return this.#options.store.read((database) => wasEncrypted(database, roomId));
+  }
+
+  /** For the verbs about the account's identity (agent/identity). */
+  identity(): IdentityAccess {
+    const { client, store } = this.#options;
+    return {
+      userId: client.userId,
+      deviceId: client.deviceId,
+      calls: async (work) => {
+        const result = await this.#access.in((calls) => work(calls));
+        await store.durable();
+        return result;
+      },
+      settle: () => this.#pump.settle(),
+      get: (path) => client.request("GET", path),
+    };
   }
 
   /** What the sender's device is worth now. */

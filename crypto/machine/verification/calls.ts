@@ -2,6 +2,7 @@
 import { sasEmoji } from "../../sas.ts";
 import type { Context, Run } from "../context.ts";
 import { MachineError } from "../errors.ts";
+import { trustMaster } from "./finish.ts";
 import { advance, allVerifications, putVerification } from "./flow.ts";
 import { canScan, canShow, confirmScanned, scanQr, showQr } from "./qr.ts";
 import { receiveRoomVerification } from "./receive.ts";
@@ -52,6 +53,8 @@ export interface VerificationCalls {
   /** The strings differ. */
   mismatchVerification(id: string): Verification;
   cancelVerification(id: string): Verification;
+  /** A person compared a user's master key by other means. @throws MachineError UNKNOWN_USER, IDENTITY_CHANGED */
+  trustMaster(userId: string, master: string): void;
   /** An event of a room, decrypted: `{ type, sender, content, event_id, origin_server_ts }`. Give it all `m.room.message` and `m.key.verification.*`. */
   receiveRoomVerification(roomId: string, event: unknown): void;
 }
@@ -72,6 +75,7 @@ export function verificationCalls(run: Run): VerificationCalls {
     mismatchVerification: (id) => on(id, mismatch),
     cancelVerification: (id) =>
       on(id, (context, row) => advance(context, row, cancelled("m.user", "It was cancelled here."))),
+    trustMaster: (userId, master) => run((context) => trustMaster(context, userId, master)),
     receiveRoomVerification: (roomId, event) =>
       run((context) => receiveRoomVerification(context, roomId, event)),
   };

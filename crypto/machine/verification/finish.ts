@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { wantSignature } from "../cross-signing/sign.ts";
 import { updateCrossSigning } from "../cross-signing/upload.ts";
 import { acknowledgeIdentity, confirmOwnIdentity, deviceTrust, isUserVerified } from "../devices/trust.ts";
+import { MachineError } from "../errors.ts";
 import type { DeviceRow } from "../store/store.ts";
 import { say } from "./flow.ts";
 import type { VerificationRow, VerificationState } from "./state.ts";
@@ -21,7 +22,26 @@ export function finish(context: Context, row: VerificationRow, compared: Compare
   return { kind: "finishing", verified };
 }
 
-function trustCompared(context: Context, { userId }: VerificationRow, { master, device }: Compared): void {
+/**
+ * A person compared the master key by other means, and it is theirs.
+ * @throws MachineError UNKNOWN_USER; IDENTITY_CHANGED when the server shows another one
+ */
+export function trustMaster(context: Context, userId: string, master: string): void {
+  const shown = context.rows.get("identity", "", userId)?.master ?? null;
+  if (shown !== master) {
+    throw new MachineError(
+      shown === null ? "UNKNOWN_USER" : "IDENTITY_CHANGED",
+      `encryption machine: the server shows ${shown === null ? "no" : "another"} master key for ${userId} than the one given; nothing was trusted`,
+    );
+  }
+  trustCompared(context, { userId }, { master, device: null });
+}
+
+function trustCompared(
+  context: Context,
+  { userId }: Pick<VerificationRow, "userId">,
+  { master, device }: Compared,
+): void {
   if (userId === context.userId) {
     if (master !== null && !isUserVerified(context, userId)) confirmOwnIdentity(context, master);
     if (device !== null && !deviceTrust(context, device).crossSigned) {

@@ -152,6 +152,8 @@ export interface Site {
 }
 
 export interface SiteOptions {
+  /** Default: in clear. */
+  readonly encrypted?: boolean;
   readonly url?: string;
   /** The section `homeserver` without its password: somebody is to log in. */
   readonly loggedOut?: boolean;
@@ -168,7 +170,7 @@ const configText = (folder: string, userId: string, defaultUrl: string, options:
   return `version: 1
 device: { name: drone-1, state: ${options.state ?? `${folder}/state`} }
 homeserver: { url: "${options.url ?? defaultUrl}", user: "${userId}"${password} }
-encryption: { enabled: false }
+encryption: { enabled: ${options.encrypted === true} }
 rooms: ${options.rooms ?? "{ status_every: 60s }"}
 drivers: ${options.drivers ?? "{ sim: { type: simulator, interval_ms: 100 } }"}
 delivery: { batch: { max_age: 100ms } }

@@ -246,6 +246,8 @@ serve({
     const { event_id } = JSON.parse(await ok("PUT", path, content)) as { event_id: string };
     return found.requestVerification(new RoomId(room), new EventId(event_id), methods).flowId;
   },
+  /** The flows that it knows of, oldest first. */
+  flows: () => [...requests.keys()],
   cancelCode: (flow: string) => requests.get(flow)?.cancelInfo?.cancelCode() ?? null,
   accept: (user: string, flow: string, methods: VerificationMethod[]) =>
     send(request(user, flow).acceptWithMethods(methods)),

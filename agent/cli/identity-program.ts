@@ -1,0 +1,43 @@
+// The verbs about the account's identity: their options and help. program.ts adds them.
+import type { Wiring } from "./program.ts";
+import type { TrustOptions } from "./trust.ts";
+import type { VerifyOptions } from "./verify.ts";
+
+const JSON_OPTION = ["--json", "for scripts: JSON instead of text"] as const;
+
+const addVerify = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("verify")
+    .description("compare keys with another device, so that each trusts the other")
+    .argument("[user]", "ask this user's devices; without it, wait to be asked")
+    .option("--device <id>", "ask this device alone")
+    .option("--room <id>", "ask in this room")
+    .option("--qr", "show a QR code instead of symbols")
+    .option("--png <file>", "write the QR code into a file")
+    .option("--yes-if-match <program>", "a program that compares in your place; see docs/encryption.md")
+    .option("--list", "only list what is under way")
+    .option("--id <number>", "go on with this one")
+    .option("--step <step>", "with --id: accept, start, confirm, mismatch or cancel, and nothing else")
+    .option(...JSON_OPTION)
+    .action((user: string | undefined, options: VerifyOptions) =>
+      does(async (config) => (await import("./verify.ts")).verify(outside, config, user, options)),
+    );
+};
+
+const addTrust = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("trust")
+    .description("how far a user is trusted (the agent's own account unless told)")
+    .argument("[user]", "whose identity")
+    .option("--fingerprint <key>", "trust this master key, which you compared by other means")
+    .option("--acknowledge", "take an identity that changed for the user's own, unverified")
+    .option(...JSON_OPTION)
+    .action((user: string | undefined, options: TrustOptions) =>
+      does(async (config) => (await import("./trust.ts")).trust(outside, config, user, options)),
+    );
+};
+
+export const addIdentity = (wiring: Wiring): void => {
+  addVerify(wiring);
+  addTrust(wiring);
+};
