@@ -10,7 +10,7 @@ import type { Runtime } from "./runtime.ts";
 import type { Store } from "./store/store.ts";
 
 export interface ReloginContext {
-  readonly config: Pick<Config, "homeserver" | "device">;
+  readonly config: Pick<Config, "homeserver" | "device" | "encryption">;
   readonly runtime: Runtime;
   readonly store: Store;
   readonly credentials: Credentials;
@@ -34,10 +34,16 @@ export const loginAgain = async (
     displayName: `Petrel ${config.device.name}`,
     credentials,
   };
+  const granted = readSession(store);
+  if (config.encryption.enabled && granted?.granted) {
+    const { keysForgotten } = await import("./encryption/keys-forgotten.ts");
+    await keysForgotten(store, runtime, granted.granted.userId, granted.deviceId);
+  }
   try {
     await openSession({ ...options, freshLogin: "same-device" });
   } catch (error) {
-    if (!isOtherDevice(error) || credentials.kind !== "password") throw error;
+    // The keys in the store are those of one device: as another one they would be nobody's.
+    if (!isOtherDevice(error) || credentials.kind !== "password" || config.encryption.enabled) throw error;
     await openSession({ ...options, freshLogin: "new-device" });
   }
   const device = readSession(store)?.deviceId;

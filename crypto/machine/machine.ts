@@ -6,7 +6,7 @@ import type { JsonObject } from "../shape.ts";
 import { type KeyCounts, receiveKeyCounts } from "./account/counts.ts";
 import { ownKeys } from "./account/device-keys.ts";
 import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
-import { prepareUpload } from "./account/upload.ts";
+import { prepareUpload, republish } from "./account/upload.ts";
 import { takeAnswer } from "./answers.ts";
 import { type Context, type MachineConfig, ownAccount, type Run } from "./context.ts";
 import { type CrossSigningCalls, crossSigningCalls } from "./cross-signing/calls.ts";
@@ -45,6 +45,8 @@ import { expireVerifications } from "./verification/flow.ts";
 export interface MachineCalls extends CrossSigningCalls, VerificationCalls, SecretCalls {
   /** Makes our device's keys, unless the store has them. @throws MachineError OTHER_DEVICE */
   setUp(): { readonly curve25519: string; readonly ed25519: string };
+  /** The server has logged our device out and forgotten its keys: they are uploaded again. After `setUp`. */
+  republishKeys(): void;
   /** What a /sync said of our keys on the server. */
   receiveKeyCounts(counts: KeyCounts): void;
   /** Follows these users' devices from now on. */
@@ -113,6 +115,7 @@ export function createMachine(config: MachineConfig): Machine {
         ...secretCalls(run),
         notices,
         setUp: () => run(setUp),
+        republishKeys: () => run(republish),
         receiveKeyCounts: (counts) => run((context) => receiveKeyCounts(context, counts)),
         trackUsers: (userIds) => run((context) => trackUsers(context, userIds)),
         receiveDeviceLists: (lists) => run((context) => receiveDeviceLists(context, lists)),

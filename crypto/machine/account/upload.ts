@@ -8,6 +8,7 @@
 import { type AccountState, OlmAccount } from "../../olm/account.ts";
 import { isJsonObject, type JsonObject, member } from "../../shape.ts";
 import { addRequest, type Context, ownAccount, requestsUnderWay, updateAccount } from "../context.ts";
+import { updateCrossSigning } from "../cross-signing/upload.ts";
 import { KEY_ID_JUMP, UPLOAD_REFUSALS_MAX, UPLOAD_RETRY_MS } from "../limits.ts";
 import { errorCode, isFinal } from "../refusals.ts";
 import type { Answer } from "../requests.ts";
@@ -47,6 +48,13 @@ function uploadBody(row: AccountRow, account: OlmAccount): JsonObject {
   };
 }
 
+/** The server has logged this device out, and with it dropped its keys: all is uploaded anew under the same device ID. */
+export function republish(context: Context): void {
+  // Its cross-signature went with it: that is made again as soon as the server shows the device.
+  updateCrossSigning(context, { signNotBeforeMs: 0 });
+  updateAccount(context, { deviceKeysPublished: false, serverCount: null, uploadNotBeforeMs: 0 });
+}
+
 export function answerUpload(context: Context, { request }: RequestRow, answer: Answer): void {
   if (answer.ok) uploadTaken(context, request.body ?? {}, answer.body);
   else if (answer.status === BAD_REQUEST) uploadRefused(context, answer.body);
@@ -73,7 +81,8 @@ function uploadTaken(context: Context, body: JsonObject, answer: unknown): void 
   const absentMeansZero = row.absentMeansZero && !(row.countWasAbsent && count > sent);
   updateAccount(context, {
     account: account.exportState(),
-    deviceKeysPublished: true,
+    // One that was under way when the server forgot us brought one-time keys only.
+    deviceKeysPublished: row.deviceKeysPublished || member(body, "device_keys") !== undefined,
     serverCount: isJsonObject(counts) ? count : sent,
     countWasAbsent: false,
     absentMeansZero,
