@@ -19,7 +19,12 @@ interface Server {
   readonly url: string;
   addUser(
     name: string,
-  ): Promise<{ readonly userId: string; readonly accessToken: string; readonly password: string }>;
+  ): Promise<{
+    readonly userId: string;
+    readonly deviceId: string;
+    readonly accessToken: string;
+    readonly password: string;
+  }>;
   stop(): Promise<void>;
 }
 
@@ -56,6 +61,9 @@ const setStage = async (synapse: boolean, cleanUp: (() => Promise<void>)[]): Pro
   cleanUp.push(() => server.stop());
   const device = await server.addUser("drone");
   const alice = await server.addUser("alice");
+  // Before the agent: its first look at her devices shall find them signed.
+  const operator = await startOperator({ url: server.url, ...alice });
+  cleanUp.push(() => operator.stop());
   const brokerPort = await freePort();
   say("starting the agent");
   const agent = startDemoAgent({
@@ -67,8 +75,6 @@ const setStage = async (synapse: boolean, cleanUp: (() => Promise<void>)[]): Pro
     batchAge: synapse ? "10s" : "2s",
   });
   cleanUp.push(() => agent.stop());
-  const operator = startOperator({ url: server.url, ...alice });
-  cleanUp.push(() => operator.stop());
   const drone = await Promise.race([agent.ended, startDrone(brokerPort)]);
   cleanUp.push(() => drone.stop());
   await Promise.race([agent.ended, until("waiting for the agent's rooms", () => operator.ready(), 60)]);

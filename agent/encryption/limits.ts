@@ -20,3 +20,6 @@ export const UNKNOWN_DEVICE_WAIT_MS = 10_000;
 
 /** Bytes of JSON of a content that still fits into an encrypted event: (65,536 - 3,000 around it - 400 of m.room.encrypted) * 3/4 - 104 of Megolm - 600 around the plaintext, less what a relation costs twice. */
 export const ENCRYPTED_CONTENT_BYTES_MAX = 45_000;
+
+/** How often it is looked whether an event of the machine's own (a verification in a room) has left the outbox: somebody waits for it. */
+export const ROOM_EVENT_LOOK_MS = 1_000;

@@ -8,7 +8,7 @@ import type { Runtime } from "#agent/runtime.ts";
 import { type Store, StoreError } from "#agent/store/store.ts";
 import type { Answer, Request, RequestKind } from "#crypto/machine/requests.ts";
 import { type Access, fromCrypto } from "./access.ts";
-import { LOOK_EVERY_MS, REFUSED_RETRY_MS } from "./limits.ts";
+import { LOOK_EVERY_MS, REFUSED_RETRY_MS, ROOM_EVENT_LOOK_MS } from "./limits.ts";
 
 export interface PumpHooks {
   /** `auth` for a server's challenge; null where nobody can answer it now. */
@@ -137,8 +137,9 @@ export class Pump {
   async #make(request: Request): Promise<void> {
     try {
       const body = await this.#call(request);
-      // Nobody can answer it now: it waits for a person.
-      if (body === null) this.#hold(request.id, () => REFUSED_RETRY_MS);
+      // Nobody can answer it now: it waits for a person, or for the outbox.
+      const delayMs = request.room === undefined ? REFUSED_RETRY_MS : ROOM_EVENT_LOOK_MS;
+      if (body === null) this.#hold(request.id, () => delayMs);
       else await this.#answer(request, { ok: true, body });
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error;

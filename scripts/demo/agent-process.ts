@@ -30,7 +30,6 @@ const yamlFor = (
 ): string => `version: 1
 device: { name: demo-drone, state: ${folder}/state }
 homeserver: { url: "${url}", user: "${user}", password: { env: PETREL_DEMO_PASSWORD } }
-encryption: { enabled: false }
 rooms: { operators: ["${operator}"], status_every: ${batchAge} }
 drivers:
   site:                       # an MQTT broker inside the agent

@@ -1,10 +1,15 @@
-// The operator, as any Matrix client would be: accepts invites, reads both rooms, sends messages. Plain HTTP, nothing of the agent's.
-import { at, call, isObject, type Json, list, text } from "#test/peers/http.ts";
+// The operator, as any Matrix client would be: accepts invites, reads both rooms, sends messages; encrypted, by our own machine.
+import type { RoomEvent } from "#agent/matrix/types.ts";
+import { parseTelemetry, TelemetryError } from "#agent/telemetry/index.ts";
+import { at, type Json, text } from "#test/peers/http.ts";
+import { startEncryptedClient } from "./encrypted-client.ts";
 
 export interface Account {
   readonly url: string;
   readonly userId: string;
+  readonly deviceId: string;
   readonly accessToken: string;
+  readonly password: string;
 }
 
 export interface OperatorView {
@@ -26,7 +31,6 @@ export interface Operator {
   stop(): Promise<void>;
 }
 
-const CLIENT = "/_matrix/client/v3";
 const TALK_LINES_MAX = 100;
 
 interface State {
@@ -58,21 +62,33 @@ const takeMessage = (state: State, own: string, event: Json): void => {
   state.talk.splice(0, Math.max(0, state.talk.length - TALK_LINES_MAX));
 };
 
-const takeEvent = (state: State, own: string, roomId: string, event: Json): void => {
-  const type = text(event, "type");
-  if (type === "dev.petrel.telemetry") {
-    state.telemetryEvents += 1;
-    state.readings += list(event, "content", "readings").length;
-  }
-  if (type === "m.room.message") {
-    state.peopleRoom = roomId;
-    takeMessage(state, own, event);
+const readingsIn = ({ content }: RoomEvent): number => {
+  try {
+    return parseTelemetry(content).readings.length;
+  } catch (error) {
+    if (error instanceof TelemetryError) return 0;
+    throw error;
   }
 };
 
-export const startOperator = (account: Account): Operator => {
-  const { accessToken: token, url, userId } = account;
-  const aborter = new AbortController();
+const takeEvent = (state: State, own: string, event: RoomEvent): void => {
+  if (event.type === "dev.petrel.telemetry") {
+    state.telemetryEvents += 1;
+    state.readings += readingsIn(event);
+  }
+  if (event.type !== "m.room.message") return;
+  state.peopleRoom = event.roomId;
+  const { content, eventId, sender } = event;
+  takeMessage(state, own, {
+    event_id: eventId,
+    sender,
+    content: JSON.parse(JSON.stringify(content)) as Json,
+  });
+};
+
+export const startOperator = async (account: Account): Promise<Operator> => {
+  const { userId } = account;
+  const client = await startEncryptedClient(account);
   const state: State = {
     status: "",
     statusId: "",
@@ -82,39 +98,27 @@ export const startOperator = (account: Account): Operator => {
     replies: 0,
     peopleRoom: "",
   };
-  const join = (roomId: string): Promise<unknown> =>
-    call(url, "POST", `${CLIENT}/join/${encodeURIComponent(roomId)}`, { token, body: {} });
-
-  const syncOnce = async (since: string | null): Promise<string | null> => {
-    const query = { timeout: since === null ? 0 : 20_000, ...(since === null ? {} : { since }) };
-    const { json } = await call(url, "GET", `${CLIENT}/sync`, { token, query, signal: aborter.signal });
-    const invites = at(json, "rooms", "invite");
-    for (const roomId of isObject(invites) ? Object.keys(invites) : []) await join(roomId);
-    const joined = at(json, "rooms", "join");
-    for (const [roomId, room] of Object.entries(isObject(joined) ? joined : {}))
-      for (const event of list(room, "timeline", "events")) takeEvent(state, userId, roomId, event);
-    return text(json, "next_batch") || since;
+  let taken = 0;
+  const take = (): void => {
+    for (const { event, opened } of client.events.slice(taken)) {
+      taken += 1;
+      // What came in clear is no word of the device's in an encrypted room.
+      if (opened !== undefined) takeEvent(state, userId, event);
+    }
   };
-
-  const loop = async (): Promise<void> => {
-    let since: string | null = null;
-    while (!aborter.signal.aborted) since = await syncOnce(since).catch(() => since);
-  };
-  const running = loop();
-
-  let sent = 0;
   return {
-    view: () => ({ ...state }),
-    ready: () => state.peopleRoom !== "",
+    view: () => {
+      take();
+      return { ...state };
+    },
+    ready: () => {
+      take();
+      return state.peopleRoom !== "";
+    },
     say: async (body) => {
-      sent += 1;
-      const path = `${CLIENT}/rooms/${encodeURIComponent(state.peopleRoom)}/send/m.room.message/demo-${Date.now()}-${sent}`;
-      const answer = await call(url, "PUT", path, { token, body: { msgtype: "m.text", body } });
-      if (answer.status !== 200) state.talk.push(`(not sent: ${answer.text.slice(0, 120)})`);
+      state.talk.push(`${userId.split(":")[0]}: ${body}`);
+      await client.say(state.peopleRoom, body);
     },
-    stop: async () => {
-      aborter.abort();
-      await running;
-    },
+    stop: () => client.stop(),
   };
 };
