@@ -34,12 +34,14 @@ export interface Scene {
   readonly unacknowledged: number[];
   readonly acknowledged: Set<number>;
   commandId: string | null;
+  /** Its rooms are encrypted. */
+  readonly encrypted: boolean;
 }
 
 let users = 0;
 
 /** A device of its own on the server, with an empty state folder. */
-export const openScene = async (server: Homeserver): Promise<Scene> => {
+export const openScene = async (server: Homeserver, encrypted = false): Promise<Scene> => {
   users += 1;
   return {
     server,
@@ -50,6 +52,7 @@ export const openScene = async (server: Homeserver): Promise<Scene> => {
     unacknowledged: Array.from({ length: READINGS }, (_, index) => index),
     acknowledged: new Set(),
     commandId: null,
+    encrypted,
   };
 };
 
@@ -65,10 +68,10 @@ export interface Life {
   readonly real: Store;
 }
 
-const yamlFor = ({ device, operator, server }: Scene): string => `version: 1
+const yamlFor = ({ device, encrypted, operator, server }: Scene): string => `version: 1
 device: { name: ${device.userId.slice(1, device.userId.indexOf(":"))} }
 homeserver: { url: "${server.url}", user: "${device.userId}", password: { env: PASSWORD } }
-encryption: { enabled: false }
+encryption: { enabled: ${encrypted} }
 rooms: { operators: ["${operator.userId}"], status_every: 20s }
 drivers: { probe: { type: probe } }
 delivery: { batch: { max_age: 2s, max_count: 4 } }

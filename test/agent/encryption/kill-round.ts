@@ -1,0 +1,108 @@
+// One round: the encrypted agent dies at its Nth store operation, and starts anew from the files as they lay there: everything arrives once and can be read, no index
+// of a ratchet encrypts two plaintexts, no one-time key's ID is given to two keys.
+import { expect, onTestFinished } from "vitest";
+import { parseTelemetry } from "#agent/telemetry/index.ts";
+import { decodeBase64 } from "#crypto/base64.ts";
+import { type EncryptedClient, startEncryptedClient } from "#scripts/demo/encrypted-client.ts";
+import type { Homeserver } from "#test/homeserver/homeserver.ts";
+import type { StoreFault } from "../faults/faulty-store.ts";
+import {
+  begin,
+  closeScene,
+  feed,
+  firstFolder,
+  type Life,
+  openScene,
+  putAway,
+  READINGS,
+  remains,
+  type Scene,
+} from "../faults/scene.ts";
+
+const PATIENCE_MS = 25_000;
+const LIVES_MAX = 4;
+
+const seen = ({ device }: Scene, alice: EncryptedClient): string[] =>
+  alice.events
+    .filter(({ event }) => event.sender === device.userId && event.type === "dev.petrel.telemetry")
+    .map(({ event }) => parseTelemetry(event.content))
+    .flatMap(({ readings, stream }) => readings.map(({ seq, value }) => `${stream} ${seq} ${String(value)}`));
+
+/** Lives until all readings were read; false when the fault ended it before. */
+const live = async (scene: Scene, life: Life, alice: EncryptedClient, again: boolean): Promise<boolean> => {
+  const end = performance.now() + PATIENCE_MS;
+  while (scene.unacknowledged.length > 0 || new Set(seen(scene, alice)).size < READINGS) {
+    await feed(scene, life, again);
+    if (life.fatal.length > 0) return false;
+    if (performance.now() > end)
+      expect.fail(
+        `${seen(scene, alice).length} read; ${life.lines
+          .slice(-5)
+          .map(({ message }) => message)
+          .join(" | ")}`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return true;
+};
+
+/** The index of a Megolm message: version 3, field 0x08, a varint. */
+const indexOf = (ciphertext: string): number => {
+  const bytes = decodeBase64(ciphertext);
+  let index = 0;
+  for (let at = 2, shift = 0; ; at += 1, shift += 7) {
+    const byte = bytes[at] ?? 0;
+    index += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) return index;
+  }
+};
+
+/** By session and index: the ciphertexts that the server was ever given. */
+const ciphertexts = ({ device, server }: Scene, roomIds: readonly string[]): Map<string, Set<string>> => {
+  const found = new Map<string, Set<string>>();
+  for (const { content, sender, type } of roomIds.flatMap((roomId) => server.events(roomId))) {
+    if (sender !== device.userId || type !== "m.room.encrypted") continue;
+    const ciphertext = String(content["ciphertext"]);
+    const name = `${String(content["session_id"])} ${indexOf(ciphertext)}`;
+    found.set(name, (found.get(name) ?? new Set()).add(ciphertext));
+  }
+  return found;
+};
+
+/** Whether the fault happened at all. */
+export const dieAndLive = async (server: Homeserver, fault: StoreFault, nth: number): Promise<boolean> => {
+  const scene = await openScene(server, true);
+  onTestFinished(() => closeScene(scene));
+  const { accessToken, deviceId, password, userId } = scene.operator;
+  const alice = await startEncryptedClient({ url: server.url, accessToken, deviceId, password, userId });
+  onTestFinished(() => alice.stop());
+  let folder = firstFolder(scene);
+  const rooms = new Set<string>();
+  let hit = false;
+  for (let number = 0; number < LIVES_MAX; number += 1) {
+    const life = await begin(scene, folder, number === 0 ? fault : null, nth);
+    if (life === null) {
+      hit = true;
+      continue;
+    }
+    const done = await live(scene, life, alice, number > 0);
+    for (const room of Object.values(life.agent.upstream.rooms() ?? {})) rooms.add(room.roomId);
+    const alarms = life.lines.filter(
+      ({ fields, level, message }) =>
+        level === "error" &&
+        message.startsWith("encryption:") &&
+        !JSON.stringify(fields).includes("injected"),
+    );
+    expect(alarms).toEqual([]);
+    hit ||= life.faulty.hit();
+    folder = remains(scene, folder);
+    await putAway(life);
+    if (done) break;
+  }
+  const read = seen(scene, alice);
+  // Readers drop what comes twice by (stream, seq): nothing is missing after that.
+  expect(new Set(read.map((line) => line.split(" ")[2])).size).toBe(READINGS);
+  for (const [name, texts] of ciphertexts(scene, [...rooms])) expect([name, texts.size]).toEqual([name, 1]);
+  expect(ciphertexts(scene, [...rooms]).size).toBeGreaterThan(0);
+  return hit;
+};
