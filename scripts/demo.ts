@@ -17,9 +17,7 @@ const HELP = `npm run demo -- [--synapse] [--once]
 
 interface Server {
   readonly url: string;
-  addUser(
-    name: string,
-  ): Promise<{
+  addUser(name: string): Promise<{
     readonly userId: string;
     readonly deviceId: string;
     readonly accessToken: string;

@@ -36,6 +36,7 @@ export const withStore = async <T>(
 };
 
 export interface Online {
+  readonly store: Store;
   readonly session: Session;
   readonly client: MatrixClient;
   readonly runtime: Runtime;
@@ -67,6 +68,7 @@ export const withSession = <T>(
         ...(more.freshLogin === undefined ? {} : { freshLogin: more.freshLogin }),
       });
       return await work({
+        store,
         session,
         client: createClient({ http, session }),
         runtime,

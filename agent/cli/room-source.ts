@@ -62,8 +62,10 @@ export const withRoom = async <T>(
   const ask = askerOf(setting);
   if ((await ask("status", {})) !== null) return work(agentSource(ask, room));
   const named = room ?? (await ownDataRoom(outside, setting));
-  return withSession(outside, setting, {}, async ({ client, session }) => {
+  return withSession(outside, setting, {}, async ({ client: plain, runtime, session, store }) => {
     await session.verify();
+    const { readingClient, readWithStore } = await import("#agent/encryption/reader.ts");
+    const client = readingClient(plain, (events) => readWithStore(store, runtime, session, events));
     return work(clientSource(client, await roomIdOf(client, named), NAMESPACE));
   });
 };

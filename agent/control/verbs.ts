@@ -3,7 +3,7 @@ import type { Agent } from "#agent/agent.ts";
 import type { Config } from "#agent/config/config.ts";
 import { LANES, type Lane } from "#agent/delivery/lanes.ts";
 import { deadLetters, waitingIn } from "#agent/delivery/outbox.ts";
-import type { EncryptionView, Engine } from "#agent/encryption/engine.ts";
+import type { EncryptionView } from "#agent/encryption/engine.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import { identityVerbs } from "#agent/identity/verbs.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
@@ -144,15 +144,17 @@ export const tailEvent = (event: RoomEvent): JsonValue | null => {
   return { eventId, sender, originServerTs, type, content, lines };
 };
 
-const readingThrough = async (client: MatrixClient, engine: Engine): Promise<MatrixClient> => {
+/** The client, its pages decrypted where rooms are encrypted. */
+const readerOf = async ({ agent, ...context }: VerbContext): Promise<MatrixClient> => {
+  const client = clientOf({ agent, ...context });
+  const engine = agent.upstream.engine();
+  if (engine === null) return client;
   const { readingClient } = await import("#agent/encryption/reader.ts");
   return readingClient(client, (events) => engine.read(events));
 };
 
 const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange): Promise<JsonValue> => {
-  const plain = clientOf(context);
-  const engine = context.agent.upstream.engine();
-  const client = engine === null ? plain : await readingThrough(plain, engine);
+  const client = await readerOf(context);
   const named = asString(field(args, "room"));
   const room = named ?? roomOf(context, "data");
   const past = asInteger(field(args, "past")) ?? TAIL_PAST_DEFAULT;
@@ -177,7 +179,7 @@ export const controlVerbs = (context: VerbContext): Readonly<Record<string, Hand
   tail: (args, exchange) => tail(context, args, exchange),
   ...identityVerbs(() => context.agent.upstream.engine()?.identity() ?? null),
   ...roomReadingVerbs({
-    client: () => Promise.resolve(clientOf(context)),
+    client: () => readerOf(context),
     roomId: (named) =>
       named === null ? Promise.resolve(roomOf(context, "data")) : roomIdOf(clientOf(context), named),
     namespace: NAMESPACE,

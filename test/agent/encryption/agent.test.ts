@@ -229,3 +229,21 @@ describe("what a reader and a server may do", () => {
     expect([...typesSent(here, data)]).toEqual(["m.room.encrypted"]);
   });
 });
+
+describe("the agent's own reading of its rooms", () => {
+  it("opens what it sent itself, page by page", async () => {
+    const here = await site();
+    const running = await here.start();
+    const { data } = await roomsOf(here, running);
+    await joined(here, data);
+    await running.probe.emit(numbers(0, 7));
+    await until(() => values(here, data).length === 7);
+    const engine = running.agent.upstream.engine();
+    const client = running.agent.upstream.client();
+    const page = await client?.messages(data, { direction: "b", limit: 50 });
+    const opened = (await engine?.read(page?.events ?? [])) ?? [];
+    const own = opened.filter(({ type }) => type === "dev.petrel.telemetry");
+    expect(own.flatMap(({ content }) => parseTelemetry(content).readings)).toHaveLength(7);
+    expect((await engine?.view([data]))?.crossSigning).toBe("ours");
+  });
+});
