@@ -32,6 +32,9 @@ const IN_CLEAR: ReadonlySet<TableName> = new Set<TableName>([
   "share",
   "withheld",
   "replay",
+  "indexes",
+  "idle",
+  "keyed",
 ]);
 
 interface State {

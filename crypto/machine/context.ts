@@ -6,6 +6,7 @@ import { MachineError } from "./errors.ts";
 import { REQUEST_NUMBER_DIGITS } from "./limits.ts";
 import type { Notice } from "./notices.ts";
 import type { Request } from "./requests.ts";
+import type { RoomKey } from "./rooms/inbound.ts";
 import type { AccountRow, RequestRow } from "./store/store.ts";
 import type { Work } from "./store/work.ts";
 
@@ -24,6 +25,8 @@ export interface Context extends MachineConfig {
   /** Wall time, ms since the epoch. */
   readonly nowMs: number;
   notify(notice: Notice): void;
+  /** A session can be read that could not, or from an earlier message on. */
+  nowReadable(key: RoomKey): void;
 }
 
 /** Runs one call of the machine: its changes are written at its end, or not at all. */

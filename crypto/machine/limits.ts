@@ -3,7 +3,7 @@
 const SECOND_MS = 1000;
 const MINUTE_MS: number = 60 * SECOND_MS;
 const HOUR_MS: number = 60 * MINUTE_MS;
-const DAY_MS: number = 24 * HOUR_MS;
+export const DAY_MS: number = 24 * HOUR_MS;
 
 /** One-time keys that a server should hold: what libolm and vodozemac keep there; servers bound it near 100. */
 export const ONE_TIME_KEYS_TARGET = 50;
@@ -76,6 +76,18 @@ export const ROTATION_MESSAGES_DEFAULT = 100;
 
 /** The most that a room can ask for (matrix-sdk-crypto): beyond it a stolen key reads too much. */
 export const ROTATION_MESSAGES_MAX = 10_000;
+
+/** Message indexes remembered in one block. A block is forgotten in one transaction: a thousand rows. */
+export const REPLAY_BLOCK_INDEXES = 1_024;
+
+/** Blocks of a session: together more than the longest session that a room may ask for (ROTATION_MESSAGES_MAX). Who sends more is no honest client. */
+export const REPLAY_BLOCKS_MAX = 10;
+
+/** How long a session that sees no new event is remembered, in days: sessions live a week, and a device that was away longer reads what it missed anew. */
+export const REPLAY_KEPT_DAYS = 60;
+
+/** Days looked through at a time for something to forget: a clock that was set anew may have skipped thousands. */
+export const IDLE_DAYS_PER_CALL = 100;
 
 /** Characters of a Megolm ciphertext that are looked at: an event has 64 KiB. */
 export const MEGOLM_BODY_CHARS_MAX = 131_072;

@@ -30,8 +30,11 @@ import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from
 import type { ToDeviceResult } from "./olm/receive.ts";
 import { wedgedDevices } from "./olm/unwedge.ts";
 import type { Answer, Request } from "./requests.ts";
-import { decryptRoomEvent, type RoomEventResult } from "./rooms/decrypt.ts";
+import { decryptRoomEvent } from "./rooms/decrypt.ts";
 import { encryptRoomEvent } from "./rooms/encrypt.ts";
+import type { RoomKey } from "./rooms/inbound.ts";
+import type { DecryptOptions, RoomEventResult } from "./rooms/outcome.ts";
+import { forgetReplays } from "./rooms/replay.ts";
 import { receiveRoomEncryption } from "./rooms/settings.ts";
 import { invalidateRoomKey, type ShareOptions, type ShareProgress, shareRoomKey } from "./rooms/share.ts";
 import { type SecretCalls, secretCalls } from "./secrets/calls.ts";
@@ -72,7 +75,7 @@ export interface MachineCalls extends CrossSigningCalls, VerificationCalls, Secr
   invalidateRoomKey(roomId: string): void;
   /** The content of `m.room.encrypted`. @throws MachineError NOT_ENCRYPTED, NOT_SHARED */
   encryptRoomEvent(roomId: string, type: string, content: JsonObject): JsonObject;
-  decryptRoomEvent(roomId: string, event: unknown): RoomEventResult;
+  decryptRoomEvent(roomId: string, event: unknown, options?: DecryptOptions): RoomEventResult;
   /** The devices that the server lists for a user now, and what they are worth. */
   devices(userId: string): readonly KnownDevice[];
   identityStatus(userId: string): IdentityStatus;
@@ -88,6 +91,8 @@ export interface MachineCalls extends CrossSigningCalls, VerificationCalls, Secr
   answer(requestId: string, answer: Answer): void;
   /** What a person should hear of, from all calls since `on`. */
   readonly notices: readonly Notice[];
+  /** Sessions that became readable, or from an earlier message on, in all calls since `on`: events that wait for one can be tried again. */
+  readonly readable: readonly RoomKey[];
 }
 
 export interface KnownDevice {
@@ -107,13 +112,13 @@ export function createMachine(config: MachineConfig): Machine {
     userId: config.userId,
     deviceId: config.deviceId,
     on: (store, nowMs) => {
-      const notices: Notice[] = [];
-      const run: Run = (work) => runCall(config, store, nowMs, notices, work);
+      const said: Said = { notices: [], readable: [] };
+      const run: Run = (work) => runCall(config, store, nowMs, said, work);
       return {
         ...crossSigningCalls(run),
         ...verificationCalls(run),
         ...secretCalls(run),
-        notices,
+        ...said,
         setUp: () => run(setUp),
         republishKeys: () => run(republish),
         receiveKeyCounts: (counts) => run((context) => receiveKeyCounts(context, counts)),
@@ -130,7 +135,8 @@ export function createMachine(config: MachineConfig): Machine {
         invalidateRoomKey: (roomId) => run((context) => invalidateRoomKey(context, roomId)),
         encryptRoomEvent: (roomId, type, content) =>
           run((context) => encryptRoomEvent(context, roomId, type, content)),
-        decryptRoomEvent: (roomId, event) => run((context) => decryptRoomEvent(context, roomId, event)),
+        decryptRoomEvent: (roomId, event, options) =>
+          run((context) => decryptRoomEvent(context, roomId, event, options)),
         devices: (userId) => run((context) => knownDevices(context, userId)),
         identityStatus: (userId) => run((context) => identityStatus(context, userId)),
         masterKey: (userId) => run(({ rows }) => rows.get("identity", "", userId)?.master ?? null),
@@ -143,20 +149,34 @@ export function createMachine(config: MachineConfig): Machine {
   };
 }
 
+/** What a caller is told beside the results. */
+interface Said {
+  readonly notices: Notice[];
+  readonly readable: RoomKey[];
+}
+
 /** One call: its changes are written when it is over, its notices count then, too. */
 function runCall<T>(
   config: MachineConfig,
   store: MachineStore,
   nowMs: number,
-  notices: Notice[],
+  said: Said,
   work: (context: Context) => T,
 ): T {
   const rows = beginWork(store);
-  const said: Notice[] = [];
-  const result = work({ ...config, rows, nowMs, notify: (notice) => said.push(notice) });
+  const notices: Notice[] = [];
+  const readable: RoomKey[] = [];
+  const result = work({
+    ...config,
+    rows,
+    nowMs,
+    notify: (notice) => notices.push(notice),
+    nowReadable: (key) => readable.push(key),
+  });
   const changes = rows.changes();
   if (changes.length > 0) store.write(changes);
-  notices.push(...said);
+  said.notices.push(...notices);
+  said.readable.push(...readable);
   return result;
 }
 
@@ -216,6 +236,7 @@ function newAccount({ provider, userId, deviceId }: Context): AccountRow {
 function outgoingRequests(context: Context): readonly Request[] {
   forgetOldFallback(context);
   expireVerifications(context);
+  forgetReplays(context);
   prepareUpload(context);
   prepareIdentity(context);
   prepareSignatures(context);

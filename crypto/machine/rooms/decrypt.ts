@@ -15,44 +15,22 @@ import {
 import { MEGOLM_ALGORITHM } from "../account/device-keys.ts";
 import type { Context } from "../context.ts";
 import { deviceTrust } from "../devices/trust.ts";
-import { MEGOLM_BODY_CHARS_MAX, REQUEST_NUMBER_DIGITS } from "../limits.ts";
+import { MEGOLM_BODY_CHARS_MAX } from "../limits.ts";
 import { findDevice } from "../olm/unwedge.ts";
 import type { DeviceRow, InboundRow } from "../store/store.ts";
+import type {
+  Authorship,
+  DecryptedEvent,
+  DecryptOptions,
+  Earlier,
+  RefusedEvent,
+  RoomEventResult,
+  Shield,
+  UndecryptableEvent,
+} from "./outcome.ts";
+import { claimIndex } from "./replay.ts";
 
-/** What a client should show beside an event. Null: nothing is wrong. The names are matrix-sdk-crypto's. */
-export type Shield =
-  /** The key came from elsewhere than its maker. */
-  | "authenticity-not-guaranteed"
-  /** The sending device is not known. */
-  | "unknown-device"
-  /** Its owner did not cross-sign it. */
-  | "unsigned-device"
-  /** Its owner's identity is not verified. */
-  | "unverified-identity"
-  /** It was, and changed. */
-  | "verification-violation";
-
-export type RoomEventResult =
-  | {
-      readonly kind: "decrypted";
-      readonly type: string;
-      /** As it was encrypted: usually an object, but whatever JSON it was. Relations are copied in from the outside. */
-      readonly content: unknown;
-      readonly sender: string;
-      readonly device: DeviceRow | null;
-      readonly shield: Shield | null;
-    }
-  | { readonly kind: "undecryptable"; readonly cause: "unknown-session" | "unknown-index" | "damaged" }
-  | {
-      readonly kind: "undecryptable";
-      readonly cause: "withheld";
-      readonly code: string;
-      readonly reason: string;
-    }
-  | {
-      readonly kind: "refused";
-      readonly cause: "not-megolm" | "malformed" | "another-room" | "mismatched-sender" | "replay";
-    };
+export type { RoomEventResult, Shield } from "./outcome.ts";
 
 interface Outer {
   readonly roomId: string;
@@ -60,12 +38,18 @@ interface Outer {
   readonly sender: string;
   readonly originServerTs: number;
   readonly content: JsonObject;
+  readonly membership: unknown;
 }
 
 const WHAT = "room event";
 
 /** `roomId`: where the event is, by the caller's own knowledge. `event`: as the server gave it. */
-export function decryptRoomEvent(context: Context, roomId: string, event: unknown): RoomEventResult {
+export function decryptRoomEvent(
+  context: Context,
+  roomId: string,
+  event: unknown,
+  options: DecryptOptions = {},
+): RoomEventResult {
   const outer = readOuter(roomId, event);
   if (outer === null) return { kind: "refused", cause: "malformed" };
   const { content } = outer;
@@ -75,20 +59,22 @@ export function decryptRoomEvent(context: Context, roomId: string, event: unknow
     return { kind: "refused", cause: "malformed" };
   }
   const row = context.rows.get("inbound", roomId, sessionId);
-  if (row === null) return missing(context, roomId, sessionId);
+  if (row === null) return missing(context, outer, sessionId);
   const session = new MegolmInboundSession(context.provider, row.state);
   try {
     const { plaintext, messageIndex } = session.decrypt(body);
     const inner = requireObject(parseJson(decodeUtf8(plaintext, WHAT), WHAT), WHAT);
     // Read before anything is remembered: what cannot be read changes nothing.
     stringMember(inner, "type", WHAT);
-    const refusal = judge(context, { outer, inner, row, sessionId, messageIndex });
-    if (refusal !== null) return refusal;
-    context.rows.put("inbound", roomId, sessionId, { ...row, state: session.exportState() });
-    return opened(context, outer, inner, row);
+    const result = judge(context, { outer, inner, row, sessionId, messageIndex }, options);
+    if (result.kind === "decrypted")
+      context.rows.put("inbound", roomId, sessionId, { ...row, state: session.exportState() });
+    return result;
   } catch (error) {
     if (!(error instanceof CryptoError)) throw error;
-    return { kind: "undecryptable", cause: error.code === "UNKNOWN_INDEX" ? "unknown-index" : "damaged" };
+    const unknown = error.code === "UNKNOWN_INDEX";
+    const earlier = unknown ? earlierThanUs(context, outer) : null;
+    return { kind: "undecryptable", cause: unknown ? "unknown-index" : "damaged", sessionId, earlier };
   }
 }
 
@@ -101,13 +87,29 @@ function readOuter(roomId: string, event: unknown): Outer | null {
   ];
   const timestamp = member(event, "origin_server_ts");
   if (typeof eventId !== "string" || typeof sender !== "string" || !isJsonObject(content)) return null;
-  return { roomId, eventId, sender, content, originServerTs: typeof timestamp === "number" ? timestamp : 0 };
+  const unsigned = member(event, "unsigned");
+  return {
+    roomId,
+    eventId,
+    sender,
+    content,
+    originServerTs: typeof timestamp === "number" ? timestamp : 0,
+    membership: isJsonObject(unsigned) ? member(unsigned, "membership") : undefined,
+  };
 }
 
-function missing({ rows }: Context, roomId: string, sessionId: string): RoomEventResult {
-  const withheld = rows.get("withheld", roomId, sessionId);
-  if (withheld === null) return { kind: "undecryptable", cause: "unknown-session" };
-  return { kind: "undecryptable", cause: "withheld", code: withheld.code, reason: withheld.reason };
+function missing(context: Context, outer: Outer, sessionId: string): UndecryptableEvent {
+  const withheld = context.rows.get("withheld", outer.roomId, sessionId);
+  const base = { kind: "undecryptable", sessionId, earlier: earlierThanUs(context, outer) } as const;
+  if (withheld === null) return { ...base, cause: "unknown-session" };
+  return { ...base, cause: "withheld", code: withheld.code, reason: withheld.reason };
+}
+
+/** By the server's word: it explains, and nothing is decided by it. */
+function earlierThanUs(context: Context, { membership, originServerTs }: Outer): Earlier | null {
+  if (typeof membership === "string" && membership !== "join") return "before-joined";
+  const since = context.rows.get("tracked", "", context.userId)?.sinceMs ?? 0;
+  return originServerTs < since ? "before-device" : null;
 }
 
 interface Judged {
@@ -118,36 +120,42 @@ interface Judged {
   readonly messageIndex: number;
 }
 
-/** Null: it is what it says. Remembers the index then. */
-function judge(
-  context: Context,
-  { outer, inner, row, sessionId, messageIndex }: Judged,
-): RoomEventResult | null {
-  if (member(inner, "room_id") !== outer.roomId) return { kind: "refused", cause: "another-room" };
-  if (row.owner !== null && row.owner !== outer.sender)
-    return { kind: "refused", cause: "mismatched-sender" };
-  const group = JSON.stringify([outer.roomId, sessionId]);
-  const index = String(messageIndex).padStart(REQUEST_NUMBER_DIGITS, "0");
-  const before = context.rows.get("replay", group, index);
-  const { eventId, originServerTs } = outer;
-  if (before === null) context.rows.put("replay", group, index, { eventId, originServerTs });
-  else if (before.eventId !== eventId || before.originServerTs !== originServerTs) {
-    return { kind: "refused", cause: "replay" };
+/** Every rule in turn, the index last: what is refused for another reason does not use it up. */
+function judge(context: Context, judged: Judged, { require }: DecryptOptions): DecryptedEvent | RefusedEvent {
+  const { outer, inner, row, sessionId, messageIndex } = judged;
+  const refused = (cause: RefusedEvent["cause"]): RefusedEvent => ({ kind: "refused", cause });
+  if (member(inner, "room_id") !== outer.roomId) return refused("another-room");
+  if (row.owner !== null && row.owner !== outer.sender) return refused("mismatched-sender");
+  const event = opened(context, outer, inner, row);
+  if (require !== undefined && event.authorship !== "verified" && event.authorship !== require) {
+    return refused("untrusted-sender");
   }
-  return null;
+  const { roomId, eventId, originServerTs } = outer;
+  const replay = claimIndex(context, { roomId, sessionId, index: messageIndex, eventId, originServerTs });
+  return replay === null ? event : refused(replay);
 }
 
-function opened(context: Context, outer: Outer, inner: JsonObject, row: InboundRow): RoomEventResult {
-  const device = findDevice(context, outer.sender, row.curve25519);
-  const genuine = device !== null && device.ed25519 === row.ed25519 ? device : null;
+function opened(context: Context, outer: Outer, inner: JsonObject, row: InboundRow): DecryptedEvent {
+  const found = findDevice(context, outer.sender, row.curve25519);
+  const device = found !== null && found.ed25519 === row.ed25519 ? found : null;
   return {
     kind: "decrypted",
     type: stringMember(inner, "type", WHAT),
     content: withRelation(member(inner, "content"), member(outer.content, "m.relates_to")),
     sender: outer.sender,
-    device: genuine,
-    shield: shieldOf(context, row, genuine),
+    device,
+    shield: shieldOf(context, row, device),
+    authorship: authorshipOf(context, row, device),
+    origin: row.origin,
+    forwardedBy: row.forwardedBy,
   };
+}
+
+function authorshipOf(context: Context, row: InboundRow, device: DeviceRow | null): Authorship {
+  if (row.owner === null || !device?.present) return "unproven";
+  const { crossSigned, verified, identity } = deviceTrust(context, device);
+  if (verified) return "verified";
+  return crossSigned && identity === "pinned" ? "cross-signed" : "unproven";
 }
 
 /** Relations stay outside of the ciphertext, for servers: they are put back where the inside has none. */

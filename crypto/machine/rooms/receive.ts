@@ -7,14 +7,12 @@ import type { Context } from "../context.ts";
 import { REASON_CHARS_MAX } from "../limits.ts";
 import type { OlmPlaintext } from "../olm/check.ts";
 import type { InboundRow } from "../store/store.ts";
+import { keepInbound, type RoomKey } from "./inbound.ts";
 
 const SHARED_HISTORY = ["shared_history", "m.shared_history", "org.matrix.msc3061.shared_history"];
 const WHAT = "m.room_key";
 
-export interface RoomKey {
-  readonly roomId: string;
-  readonly sessionId: string;
-}
+export type { RoomKey } from "./inbound.ts";
 
 /** Takes a room key out of a checked Olm message; null, with a notice, where it does not hold. */
 export function receiveRoomKey(context: Context, message: OlmPlaintext): RoomKey | null {
@@ -48,10 +46,16 @@ function takeRoomKey(context: Context, message: OlmPlaintext): RoomKey {
   if (session.sessionId !== sessionId) throw new CryptoError("PROTOCOL", `${WHAT}: its ID is not its key's`);
   const sharedHistory = SHARED_HISTORY.some((name) => member(content, name) === true);
   const known = context.rows.get("inbound", roomId, sessionId);
-  const fresh = { state: session.exportState(), owner: sender, curve25519, ed25519, sharedHistory };
-  context.rows.put("inbound", roomId, sessionId, known === null ? fresh : merged(context, known, fresh));
-  // A key that comes after all is worth more than the word that it would not.
-  context.rows.delete("withheld", roomId, sessionId);
+  const fresh: InboundRow = {
+    state: session.exportState(),
+    owner: sender,
+    curve25519,
+    ed25519,
+    sharedHistory,
+    origin: "device",
+    forwardedBy: null,
+  };
+  keepInbound(context, { roomId, sessionId }, known === null ? fresh : merged(context, known, fresh));
   return { roomId, sessionId };
 }
 

@@ -14,6 +14,7 @@ import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from
 import { hasOlmSession } from "../olm/sessions.ts";
 import { wedgedTimes } from "../olm/unwedge.ts";
 import type { DeviceRow, OutboundRow, ShareRow } from "../store/store.ts";
+import { keepInbound } from "./inbound.ts";
 import { recipientsOf, type SharingStrategy } from "./recipients.ts";
 import { roomSettings } from "./settings.ts";
 
@@ -124,12 +125,18 @@ function newSession(context: Context, roomId: string, sharedHistory: boolean): M
   });
   const copy = MegolmInboundSession.fromSessionKey(context.provider, session.sessionKey());
   const state = copy.exportState();
-  context.rows.put("inbound", roomId, session.sessionId, {
-    state,
-    owner: context.userId,
-    ...own,
-    sharedHistory,
-  });
+  keepInbound(
+    context,
+    { roomId, sessionId: session.sessionId },
+    {
+      state,
+      owner: context.userId,
+      ...own,
+      sharedHistory,
+      origin: "device",
+      forwardedBy: null,
+    },
+  );
   return session;
 }
 

@@ -1,5 +1,6 @@
 // The machine's store in memory: for tests, and for a device that is new at each start. Maps throughout, so that no name is special.
-import type { Change, Entry, MachineStore, Rows, TableName } from "./store.ts";
+import type { Change, Entry, MachineStore, Page, Rows, TableName } from "./store.ts";
+import { pageOf } from "./work.ts";
 
 type Groups = Map<string, Map<string, unknown>>;
 
@@ -11,11 +12,14 @@ export function createMemoryStore(): MachineStore {
       // Only `write` fills the maps, and its changes pair a table with its rows.
       return row === undefined ? null : (row as Rows[T]);
     },
-    list: <T extends TableName>(table: T, group: string): readonly Entry<T>[] => {
+    list: <T extends TableName>(table: T, group: string, page?: Page): readonly Entry<T>[] => {
       const items = [...(tables.get(table)?.get(group) ?? [])];
       items.sort(([a], [b]) => (a < b ? -1 : 1));
       // As above.
-      return items.map(([item, row]) => ({ item, row: row as Rows[T] }));
+      return pageOf(
+        items.map(([item, row]) => ({ item, row: row as Rows[T] })),
+        page,
+      );
     },
     write: (changes) => {
       for (const change of changes) writeOne(tables, change);

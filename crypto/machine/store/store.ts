@@ -159,6 +159,9 @@ export interface ShareRow {
   readonly wedgedTimes: number;
 }
 
+/** How a session came to us: `device`: from its maker, over Olm. */
+export type InboundOrigin = "device" | "file" | "backup" | "forwarded" | "history";
+
 /** A Megolm session that we read with. Group: room ID, item: session ID. */
 export interface InboundRow {
   /** Secret. */
@@ -169,6 +172,14 @@ export interface InboundRow {
   readonly curve25519: string;
   readonly ed25519: string;
   readonly sharedHistory: boolean;
+  readonly origin: InboundOrigin;
+  /** Who passed it on, for `forwarded` and `history`. */
+  readonly forwardedBy: string | null;
+}
+
+/** A room that we have sessions of. Group "", item: room ID. */
+export interface KeyedRow {
+  readonly sinceMs: number;
 }
 
 /** Why a session was not given to us. Group: room ID, item: session ID. */
@@ -177,10 +188,25 @@ export interface WithheldRow {
   readonly reason: string;
 }
 
-/** The event that a message index belongs to. Group: room ID and session ID as a JSON list, item: the index. */
+/** The event that a message index belongs to. Group: room ID, session ID and block as a JSON list, item: the index. */
 export interface ReplayRow {
   readonly eventId: string;
   readonly originServerTs: number;
+}
+
+/** What is remembered of a session's message indexes. Group: room ID, item: session ID. */
+export interface IndexesRow {
+  /** The blocks that there are rows of, ascending. */
+  readonly blocks: readonly number[];
+  /** Below it nothing is remembered any more. */
+  readonly floor: number;
+  /** Of its last new event, in days since the epoch: the list of idle sessions that it is in. */
+  readonly day: number;
+}
+
+/** A session by the day of its last new event. Group: the day, item: room ID and session ID as a JSON list. */
+export interface IdleRow {
+  readonly day: number;
 }
 
 /** Counters. Group "", item: the name. */
@@ -207,6 +233,9 @@ export interface Rows extends IdentityRows {
   readonly inbound: InboundRow;
   readonly withheld: WithheldRow;
   readonly replay: ReplayRow;
+  readonly indexes: IndexesRow;
+  readonly idle: IdleRow;
+  readonly keyed: KeyedRow;
 }
 
 export type TableName = keyof Rows;
@@ -226,11 +255,20 @@ export interface Entry<T extends TableName> {
   readonly row: Rows[T];
 }
 
+/** A part of a group: the rows after an item (null: from the first), as many as the limit. For names beyond ASCII the order of pages may be the store's own. */
+export interface Page {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
 /** Synchronous, and valid within the transaction that it was given for. `test/crypto/machine/store-conformance.ts` says what it must do. */
 export interface MachineStore {
   get<T extends TableName>(table: T, group: string, item: string): Rows[T] | null;
-  /** Every row of a group, ordered by item (by code unit). Any string is a group and an item: empty, `__proto__`, with any character. */
-  list<T extends TableName>(table: T, group: string): readonly Entry<T>[];
+  /**
+   * The rows of a group, all or a page of them, ordered by item (by code unit).
+   * Any string is a group and an item: empty, `__proto__`, with any character.
+   */
+  list<T extends TableName>(table: T, group: string, page?: Page): readonly Entry<T>[];
   /** All changes, in order; none when it throws. */
   write(changes: readonly Change[]): void;
 }

@@ -1,10 +1,10 @@
 // One call's view of the store: reads see the call's own writes, and nothing reaches the store before the call is over.
 // A call that throws leaves the store as it was.
-import type { Change, Entry, MachineStore, Rows, TableName } from "./store.ts";
+import type { Change, Entry, MachineStore, Page, Rows, TableName } from "./store.ts";
 
 export interface Work {
   get<T extends TableName>(table: T, group: string, item: string): Rows[T] | null;
-  list<T extends TableName>(table: T, group: string): readonly Entry<T>[];
+  list<T extends TableName>(table: T, group: string, page?: Page): readonly Entry<T>[];
   put<T extends TableName>(table: T, group: string, item: string, row: Rows[T]): void;
   delete(table: TableName, group: string, item: string): void;
   /** Each changed row once, with its last value. */
@@ -27,10 +27,10 @@ export function beginWork(store: MachineStore): Work {
       // `put` pairs a table with its rows.
       return change === undefined ? store.get(table, group, item) : (change.row as Rows[T] | null);
     },
-    list: <T extends TableName>(table: T, group: string): readonly Entry<T>[] => {
-      const stored = store.list(table, group);
+    list: <T extends TableName>(table: T, group: string, page?: Page): readonly Entry<T>[] => {
       const changed = written(table, group);
-      return changed === undefined ? stored : merge(stored, changed);
+      if (changed === undefined) return store.list(table, group, page);
+      return pageOf(merge(store.list(table, group), changed), page);
     },
     // As above: the pair is right by the method's own type, which a union of pairs cannot express.
     put: (table, group, item, row) => set({ table, group, item, row } as Change),
@@ -38,6 +38,16 @@ export function beginWork(store: MachineStore): Work {
     delete: (table, group, item) => set({ table, group, item, row: null } as Change),
     changes: () => [...groups.values()].flatMap((items) => [...items.values()]),
   };
+}
+
+/** The page of rows that are in order. */
+export function pageOf<T extends TableName>(
+  rows: readonly Entry<T>[],
+  page: Page | undefined,
+): readonly Entry<T>[] {
+  if (page === undefined) return rows;
+  const { after, limit } = page;
+  return rows.filter(({ item }) => after === null || item > after).slice(0, limit);
 }
 
 function merge<T extends TableName>(stored: readonly Entry<T>[], changed: Written): readonly Entry<T>[] {

@@ -33,7 +33,7 @@ const openSqlite = (): Opened => {
     connection.write((database) => work(createMachineStore(database, vault, nodeProvider)));
   const store: MachineStore = {
     get: (table, group, item) => within((inner) => inner.get(table, group, item)),
-    list: (table, group) => within((inner) => inner.list(table, group)),
+    list: (table, group, page) => within((inner) => inner.list(table, group, page)),
     write: (changes) => within((inner) => inner.write(changes)),
   };
   const rows = (): Row[] =>

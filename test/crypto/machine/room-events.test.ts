@@ -104,7 +104,10 @@ describe("an event", () => {
   it("moved to another room is refused, also where the session is known there", () => {
     const { alice, bob } = given();
     const event = encrypt(alice);
-    expect(decrypt(bob, event, "!other:x")).toEqual({ kind: "undecryptable", cause: "unknown-session" });
+    expect(decrypt(bob, event, "!other:x")).toMatchObject({
+      kind: "undecryptable",
+      cause: "unknown-session",
+    });
     const sessionId = String((event["content"] as JsonObject)["session_id"]);
     const row = bob.store.get("inbound", ROOM, sessionId);
     bob.store.write([{ table: "inbound", group: "!other:x", item: sessionId, row }]);
@@ -147,7 +150,7 @@ describe("an event", () => {
   ])("%s changes nothing", (_name, alter, expected) => {
     const { alice, bob } = given();
     const event = encrypt(alice);
-    expect(decrypt(bob, alter(event))).toEqual(expected);
+    expect(decrypt(bob, alter(event))).toMatchObject(expected);
     expect(decrypt(bob, event)).toMatchObject({ kind: "decrypted" });
   });
 

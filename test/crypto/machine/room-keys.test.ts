@@ -211,7 +211,7 @@ describe("who gets a key", () => {
     const early = encrypt(alice);
     const sessionId = shareAll(server, alice);
     server.deliver();
-    expect(decrypt(bob, early)).toEqual({ kind: "undecryptable", cause: "unknown-index" });
+    expect(decrypt(bob, early)).toMatchObject({ kind: "undecryptable", cause: "unknown-index" });
     const event = encrypt(alice);
     bob.store.write([{ table: "inbound", group: ROOM, item: sessionId, row: null }]);
     alice.store.write([

@@ -71,6 +71,28 @@ export const describeMachineStore = (
       expect(Object.keys(Object.prototype)).toEqual([]);
     });
 
+    it("lists a page of a group: after an item, at most so many", () => {
+      write(...["a", "b", "c", "d"].map((item, at) => counter(item, at)));
+      const page = (after: string | null, limit: number): string[] =>
+        store.list("counter", "", { after, limit }).map(({ item }) => item);
+      expect(page(null, 2)).toEqual(["a", "b"]);
+      expect(page("b", 5)).toEqual(["c", "d"]);
+      expect(page("bb", 1)).toEqual(["c"]);
+      expect(page("d", 5)).toEqual([]);
+    });
+
+    it("gives every row once over the pages of a group, whatever its name", () => {
+      write(...HOSTILE.map((item) => counter(item, 1)));
+      const seen: string[] = [];
+      for (let after: string | null = null; seen.length <= HOSTILE.length; ) {
+        const item: string | undefined = store.list("counter", "", { after, limit: 1 })[0]?.item;
+        if (item === undefined) break;
+        seen.push(item);
+        after = item;
+      }
+      expect(seen.sort()).toEqual([...HOSTILE].sort());
+    });
+
     it("deletes what is not there without a word", () => {
       write({ table: "counter", group: "g", item: "i", row: null });
       expect(store.list("counter", "g")).toEqual([]);
