@@ -1,6 +1,11 @@
 // The agent, put together: ingest and upstream over one store. What it needs of the outside comes in as parameters, so that a test runs it whole.
 
 import type { Reading } from "#drivers/driver.ts";
+import { alarmCommands } from "./alarms/commands.ts";
+import { openAlarms } from "./alarms/open.ts";
+import { alarmsMigrations } from "./alarms/tables.ts";
+import { alarmViews } from "./alarms/view.ts";
+import type { AlarmWatch } from "./alarms/watch.ts";
 import { builtinCommands } from "./commands/builtin.ts";
 import type { Command } from "./commands/command.ts";
 import type { ActionContext } from "./commands/configured.ts";
@@ -25,7 +30,7 @@ import type { Runtime } from "./runtime.ts";
 import type { Migrations, Store } from "./store/store.ts";
 import type { ClockWatch } from "./time/clock-watch.ts";
 import { watchGps } from "./time/gps-source.ts";
-import { Upstream, type UpstreamContext } from "./upstream.ts";
+import { NAMESPACE, Upstream, type UpstreamContext } from "./upstream.ts";
 import { UpstreamKeeper } from "./upstream-keeper.ts";
 import { VERSION } from "./version.ts";
 
@@ -36,6 +41,7 @@ export const MIGRATIONS: readonly Migrations[] = [
   journalMigrations,
   deliveryMigrations,
   commandsMigrations,
+  alarmsMigrations,
   encryptionMigrations,
   livenessMigrations,
 ];
@@ -64,25 +70,25 @@ export interface Agent {
 
 const STREAM_NAME_BYTES = 9;
 
-const openOwnJournal = ({ bootId, clock, config, runtime, store }: AgentContext): Promise<Journal> => {
+const openOwnJournal = async (
+  { bootId, clock, config, runtime, store }: AgentContext,
+  alarms: AlarmWatch,
+): Promise<Journal> => {
   const streamName = Buffer.from(runtime.random(STREAM_NAME_BYTES)).toString("base64url");
   const clockKnown = (): boolean => clock.state() !== "unset";
   const wall = { wallMs: () => clock.nowMs(), monoMs: () => runtime.clock.monoMs() };
   const time = { clock: wall, timers: runtime.timers, clockKnown };
-  return openJournal(
-    store,
-    { id: bootId },
-    streamName,
-    journalPolicy(config.delivery.journal),
-    undefined,
-    time,
-  );
+  const policy = journalPolicy(config.delivery.journal);
+  const journal = await openJournal(store, { id: bootId }, streamName, policy, alarms.witness, time);
+  journal.onAppended(() => alarms.committed());
+  return journal;
 };
 
 const snapshotOf = (
   context: AgentContext,
   ingest: Ingest,
   journal: Journal,
+  alarms: AlarmWatch,
   startedMono: number,
   loginNeeded: string | null,
 ): Snapshot => {
@@ -102,6 +108,7 @@ const snapshotOf = (
     waiting,
     lost,
     ...(loginNeeded === null ? {} : { loginNeeded }),
+    alarms: alarmViews(alarms, context.runtime.clock.wallMs()),
   };
 };
 
@@ -109,6 +116,7 @@ const makeUpstream = (
   context: AgentContext,
   journal: Journal,
   ingest: Ingest,
+  alarms: AlarmWatch,
   snapshot: () => Snapshot,
 ): UpstreamKeeper => {
   const { clock, config, programs, runtime, store } = context;
@@ -120,6 +128,7 @@ const makeUpstream = (
   const commands = (): readonly Command[] => all;
   const all: readonly Command[] = [
     ...builtinCommands(snapshot, commands, config.commands.prefix),
+    ...alarmCommands(alarms, () => runtime.clock.wallMs()),
     ...configured,
   ];
   const credentials = credentialsOf(config, context.secrets);
@@ -128,6 +137,7 @@ const makeUpstream = (
     runtime,
     store,
     journal,
+    alarms,
     clock,
     credentials,
     snapshot,
@@ -155,12 +165,14 @@ const makeUpstream = (
 export const startAgent = async (context: AgentContext): Promise<Agent> => {
   const { clock, config, runtime, secrets, store } = context;
   const startedMono = runtime.clock.monoMs();
-  const journal = await openOwnJournal(context);
+  const alarms = await openAlarms(context, NAMESPACE);
+  const journal = await openOwnJournal(context, alarms);
   clock.onEpoch((epoch) => void journal.clockKnown(epoch.clock, epoch.line));
   const gps = watchGps(config.time.gps, (wallMs, monoMs) => clock.gpsTime(wallMs, monoMs));
   const ingest = new Ingest({
     runtime,
     journal,
+    alarms,
     channels: config.channels,
     epoch: () => clock.epoch(),
     // What may raise an alarm never waits in memory.
@@ -171,8 +183,9 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
       context.onReadings?.(driver, readings);
     },
   });
-  const snapshot = (): Snapshot => snapshotOf(context, ingest, journal, startedMono, keeper.loginNeeded());
-  const keeper = makeUpstream(context, journal, ingest, snapshot);
+  const snapshot = (): Snapshot =>
+    snapshotOf(context, ingest, journal, alarms, startedMono, keeper.loginNeeded());
+  const keeper = makeUpstream(context, journal, ingest, alarms, snapshot);
   keeper.start();
   store.failed.addEventListener("abort", () => context.fatal(store.failed.reason), { once: true });
   await ingest.start(config.drivers);
@@ -185,6 +198,7 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
     stop: async () => {
       await ingest.stop();
       if (!store.failed.aborted) await journal.flush();
+      alarms.stop();
       await keeper.stop();
     },
   };

@@ -1,5 +1,6 @@
 // What exists once the homeserver was reached, put together: sender, packer, status message, commands, liveness, sync, and encryption before them.
 
+import type { AlarmWatch } from "./alarms/watch.ts";
 import type { Command } from "./commands/command.ts";
 import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
@@ -31,6 +32,7 @@ export interface UpstreamContext {
   readonly runtime: Runtime;
   readonly store: Store;
   readonly journal: Journal;
+  readonly alarms: AlarmWatch;
   readonly clock: ClockWatch;
   readonly credentials: Credentials | null;
   readonly snapshot: () => Snapshot;
@@ -160,7 +162,7 @@ const syncOf = (
 };
 
 const senderFor = (
-  { fatal, runtime, store }: UpstreamContext,
+  { alarms, fatal, runtime, store }: UpstreamContext,
   { client, link }: Way,
   preparer: Preparer,
   bulkLeft: () => void,
@@ -169,6 +171,7 @@ const senderFor = (
     link,
     left: (lane) => {
       if (lane === "bulk") bulkLeft();
+      if (lane === "alarm") void alarms.flush();
     },
     fatal,
   };

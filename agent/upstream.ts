@@ -133,6 +133,7 @@ export class Upstream {
     this.#connected = connected;
     secured.engine?.deliverTo([connected.commands]);
     secured.engine?.expect([rooms.people.roomId, rooms.data.roomId]);
+    await this.#context.alarms.connected(rooms, () => connected.sender.wake());
     await connected.status.start();
     await connected.liveness.start();
     await connected.commands.start();

@@ -66,7 +66,7 @@ const typeText = (schema: JsonSchema): string => {
   if (schema.type === "array")
     return `list of ${schema.items === undefined ? "anything" : typeText(schema.items)}`;
   if (schema.type === "object") return "mapping";
-  return schema.type === undefined ? "text" : String(schema.type).replace("string", "text");
+  return schema.type === undefined ? "text" : [schema.type].flat().join(", ").replace("string", "text");
 };
 
 const defaultText = (schema: JsonSchema, required: boolean): string => {
@@ -77,13 +77,17 @@ const defaultText = (schema: JsonSchema, required: boolean): string => {
 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
+/** One mapping or a list of them: its keys are told once. */
+const mappingIn = ({ anyOf = [] }: JsonSchema): JsonSchema =>
+  anyOf.find(({ type }) => type === "object") ?? {};
+
 /** Rows of a mapping's keys, the keys of mappings within it after them. */
 const rowsOf = (schema: JsonSchema, path: string): string[] =>
   Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
     const required = schema.required?.includes(key) === true && value.default === undefined;
     const name = path === "" ? key : `${path}.${key}`;
     const row = `| \`${name}\` | ${cell(typeText(value))} | ${defaultText(value, required)} | ${cell(value.description ?? "")} |`;
-    const inner = value.type === "object" ? value : (value.items ?? {});
+    const inner = value.type === "object" ? value : (value.items ?? mappingIn(value));
     const named =
       typeof value.additionalProperties === "object"
         ? rowsOf(value.additionalProperties, `${name}.<name>`)

@@ -16,6 +16,6 @@ export interface Command {
   /** It only tells and changes nothing: allowed while the clock is unset. */
   readonly harmless: boolean;
   readonly rules: Readonly<Record<string, ArgumentRule>>;
-  /** May reject: the message becomes the reply of a failed command. `signal`: the agent stops, and what runs must end. */
-  run(values: Arguments, signal: AbortSignal): Promise<Outcome>;
+  /** May reject: the message becomes the reply of a failed command. `signal`: the agent stops, and what runs must end; `sender`: who asked. */
+  run(values: Arguments, signal: AbortSignal, sender: string): Promise<Outcome>;
 }

@@ -233,7 +233,7 @@ export class CommandService implements SyncConsumer {
 
   async #outcome(row: InboxRow, command: Command): Promise<Outcome> {
     try {
-      return await command.run(bindArguments(row.request, command.rules), this.#context.signal);
+      return await command.run(bindArguments(row.request, command.rules), this.#context.signal, row.sender);
     } catch (error) {
       return { ok: false, text: error instanceof Error ? error.message : String(error) };
     }

@@ -173,7 +173,11 @@ export const deliveredAs = (database: Database, reference: string): string | nul
     ],
   );
 
-/** The event of this name is of no use any more (it was redacted). */
+/** An event that was put under this name waits still, attempted or not. */
+export const isWaitingAs = (database: Database, reference: string): boolean =>
+  database.prepare("SELECT 1 FROM outbox WHERE reference = ?").get(reference) !== null;
+
+/** The event of this name is of no use any more: it was redacted, or nobody will ask for it. */
 export const forgetDelivered = (database: Database, reference: string): void => {
   database.prepare("DELETE FROM outbox_delivered WHERE reference = ?").run(reference);
 };

@@ -22,6 +22,8 @@ export interface Now {
 export interface DoorState {
   /** Monotonic time of the last reading that was let in, by name: for channels that are thinned, so never more than the configuration names. */
   readonly lastIn: Map<string, number>;
+  /** Told of each reading; true: it is let in even where its channel is thinned (an alarm turns on it). */
+  readonly urgent?: ((reading: StampedReading) => boolean) | undefined;
 }
 
 const isKnownKind = (value: unknown): boolean =>
@@ -97,7 +99,8 @@ const admitOne = (
   const channel = channelOf(channels, reading.name);
   const stamped = stamp(reading, reading.unit ?? channel?.unit, now);
   if (!isSurelyShort(stamped) && isTooLong(stamped)) return "too_long";
-  if (channel?.every !== undefined && isThinned(stamped, channel.every, state)) return "thinned";
+  const urgent = state.urgent?.(stamped) ?? false;
+  if (channel?.every !== undefined && isThinned(stamped, channel.every, state) && !urgent) return "thinned";
   return stamped;
 };
 

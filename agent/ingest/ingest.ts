@@ -5,6 +5,7 @@ import type { Journal } from "#agent/journal/journal.ts";
 import type { DriverView } from "#agent/rooms/status-card.ts";
 import type { Log, Runtime, Timers } from "#agent/runtime.ts";
 import type { Channels } from "#agent/telemetry/channels.ts";
+import type { ClockState, StampedReading } from "#agent/telemetry/reading.ts";
 import type { ClockEpoch } from "#agent/time/clock-watch.ts";
 import type { Driver, DriverContext, DriverState, EmitResult, Reading, Receipt } from "#drivers/driver.ts";
 import { admit, type DoorState, takeBack } from "./door.ts";
@@ -24,6 +25,11 @@ export interface IngestContext {
   readonly reveal: (options: unknown, driver: string) => unknown;
   /** Readings that are durable, or will be within their flush interval: for who follows along (the demo, `petrel tail` of the own device). */
   readonly onReadings?: (driver: string, readings: readonly Reading[]) => void;
+  /** Who raises alarms on readings: told of each at the door, and of those that the journal refused. */
+  readonly alarms?: {
+    seen(reading: StampedReading): boolean;
+    refused(readings: readonly StampedReading[], clock: ClockState): Promise<void>;
+  };
 }
 
 interface Running {
@@ -77,12 +83,13 @@ const guarded = (timers: Timers, onError: (error: unknown) => void): Timers => (
 export class Ingest {
   readonly #context: IngestContext;
   readonly #drivers = new Map<string, Running>();
-  readonly #door: DoorState = { lastIn: new Map() };
+  readonly #door: DoorState;
   readonly values: LastValues;
 
   constructor(context: IngestContext) {
     this.#context = context;
     this.values = new LastValues(context.channels);
+    this.#door = { lastIn: new Map(), urgent: (reading) => context.alarms?.seen(reading) ?? false };
   }
 
   async start(entries: ReadonlyMap<string, DriverEntry>): Promise<void> {
@@ -196,7 +203,10 @@ export class Ingest {
         takeBack(admitted, this.#door);
         throw error;
       });
-    if (result.outcome === "refused") takeBack(admitted, this.#door);
+    if (result.outcome === "refused") {
+      takeBack(admitted, this.#door);
+      await this.#context.alarms?.refused(admitted, clock);
+    }
     if (result.outcome === "durable" || result.outcome === "accepted") {
       this.values.take(admitted);
       onReadings?.(name, readings);

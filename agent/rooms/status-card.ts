@@ -1,4 +1,5 @@
 // The status message of the people room: one message, edited in place. Here only its words: what a snapshot of the agent looks like to a person.
+import type { AlarmView } from "#agent/alarms/view.ts";
 import { notice, withHtml, withMentions } from "#agent/matrix/relations.ts";
 import type { JsonObject } from "#agent/matrix/types.ts";
 import type { Value } from "#drivers/driver.ts";
@@ -36,6 +37,8 @@ export interface Snapshot {
   readonly lost: number;
   /** The homeserver does not know us any more, and why the agent cannot mend that itself. */
   readonly loginNeeded?: string;
+  /** Raised, the worst first. */
+  readonly alarms: readonly AlarmView[];
 }
 
 const AGE_STEPS: readonly (readonly [number, number, string])[] = [
@@ -109,6 +112,14 @@ const minuteText = (ms: number): string => `${new Date(ms).toISOString().slice(0
 const asOf = ({ asOfMs, clock }: Snapshot): string[] =>
   clock === "unset" ? [] : [`as of ${minuteText(asOfMs)}`];
 
+const ALARMS_MAX = 10;
+const ALARM_CHARS_MAX = 300;
+
+const alarmLines = ({ alarms }: Snapshot): string[] => [
+  ...alarms.slice(0, ALARMS_MAX).map(({ line }) => cut(line, ALARM_CHARS_MAX)),
+  ...(alarms.length > ALARMS_MAX ? [`${alarms.length - ALARMS_MAX} more alarms`] : []),
+];
+
 const footnotes = ({ channels, clock, loginNeeded, lost, waiting }: Snapshot): string[] => [
   ...(loginNeeded === undefined ? [] : [`login needed, readings are kept: ${loginNeeded}`]),
   ...(channels.length > CHANNELS_MAX ? [`${channels.length - CHANNELS_MAX} more readings`] : []),
@@ -124,6 +135,7 @@ const driverLine = ({ name, state, detail }: DriverView): string =>
 export const statusText = (snapshot: Snapshot): string =>
   [
     headline(snapshot),
+    ...alarmLines(snapshot),
     ...shownDrivers(snapshot).map(driverLine),
     ...shownChannels(snapshot).map(
       ({ name, label, value, unit, ageMs }) =>
@@ -145,9 +157,12 @@ const html = (snapshot: Snapshot): string => {
     rows.length === 0
       ? ""
       : `<table><tr><th>reading</th><th>value</th><th>age</th></tr>${rows.join("")}</table>`;
-  const lines = [...shownDrivers(snapshot).map(driverLine), ...footnotes(snapshot), ...asOf(snapshot)].map(
-    (line) => `${escapeHtml(line)}<br>`,
-  );
+  const lines = [
+    ...alarmLines(snapshot),
+    ...shownDrivers(snapshot).map(driverLine),
+    ...footnotes(snapshot),
+    ...asOf(snapshot),
+  ].map((line) => `${escapeHtml(line)}<br>`);
   return `<b>${escapeHtml(headline(snapshot))}</b><br>${lines.join("")}${table}`;
 };
 
@@ -169,6 +184,7 @@ export const cardKey = (snapshot: Snapshot): string => {
     shownDrivers(snapshot).map(driverLine),
     channels,
     footnotes(snapshot),
+    snapshot.alarms.map(({ acknowledgedBy, id, text }) => [id, text, acknowledgedBy]),
   ]);
 };
 

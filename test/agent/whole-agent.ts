@@ -69,6 +69,8 @@ export interface TestAgentOptions {
   readonly liveness?: string;
   /** More of petrel.yaml. */
   readonly yaml?: string;
+  /** `delivery.journal`, a mapping in YAML. */
+  readonly journal?: string;
   /** The state folder; a new one by default. */
   readonly folder?: string;
   readonly clock?: Clock;
@@ -98,6 +100,7 @@ const yamlFor = ({
   operators = [],
   url,
   userId,
+  journal = "{}",
   yaml = "",
 }: TestAgentOptions): string => `version: 1
 device: { name: drone-1 }
@@ -107,7 +110,7 @@ homeserver:
   password: { env: PASSWORD }
 rooms: { operators: ${JSON.stringify(operators)}, status_every: 200ms, liveness: ${liveness} }
 drivers: { probe: { type: probe } }
-delivery: { batch: { max_age: 50ms, max_count: 100 } }
+delivery: { batch: { max_age: 50ms, max_count: 100 }, journal: ${journal} }
 ${yaml.includes("encryption:") ? "" : "encryption: { enabled: false }\n"}${yaml}`;
 
 const makeProbe = (state: ProbeState, clock: Clock): Probe => ({

@@ -16,6 +16,7 @@ const snapshot: Snapshot = {
   readings: [],
   waiting: 0,
   lost: 0,
+  alarms: [],
 };
 
 const odd = fc
