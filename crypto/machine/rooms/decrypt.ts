@@ -146,8 +146,8 @@ function opened(context: Context, outer: Outer, inner: JsonObject, row: InboundR
     device,
     shield: shieldOf(context, row, device),
     authorship: authorshipOf(context, row, device),
-    origin: row.origin,
-    forwardedBy: row.forwardedBy,
+    origin: row.origin ?? (row.owner === null ? "file" : "device"),
+    forwardedBy: row.forwardedBy ?? null,
   };
 }
 

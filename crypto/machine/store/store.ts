@@ -172,9 +172,10 @@ export interface InboundRow {
   readonly curve25519: string;
   readonly ed25519: string;
   readonly sharedHistory: boolean;
-  readonly origin: InboundOrigin;
+  /** Absent: `device` where there is an owner, else `file`. */
+  readonly origin?: InboundOrigin;
   /** Who passed it on, for `forwarded` and `history`. */
-  readonly forwardedBy: string | null;
+  readonly forwardedBy?: string | null;
 }
 
 /** A room that we have sessions of. Group "", item: room ID. */
