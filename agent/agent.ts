@@ -28,6 +28,9 @@ import type { Snapshot } from "./rooms/status-card.ts";
 import { roomsMigrations } from "./rooms/tables.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Migrations, Store } from "./store/store.ts";
+import { readingClientOf } from "./subscriptions/reading.ts";
+import { startRepublishing } from "./subscriptions/republish.ts";
+import { subscriptionsMigrations } from "./subscriptions/tables.ts";
 import type { ClockWatch } from "./time/clock-watch.ts";
 import { watchGps } from "./time/gps-source.ts";
 import { NAMESPACE, Upstream, type UpstreamContext } from "./upstream.ts";
@@ -44,6 +47,7 @@ export const MIGRATIONS: readonly Migrations[] = [
   alarmsMigrations,
   encryptionMigrations,
   livenessMigrations,
+  subscriptionsMigrations,
 ];
 
 export interface AgentContext {
@@ -189,6 +193,16 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
   keeper.start();
   store.failed.addEventListener("abort", () => context.fatal(store.failed.reason), { once: true });
   await ingest.start(config.drivers);
+  const republisher = startRepublishing(
+    {
+      runtime,
+      store,
+      namespace: NAMESPACE,
+      client: () => readingClientOf(keeper.upstream()),
+      driver: (name) => ingest.driver(name),
+    },
+    config.subscriptions,
+  );
   return {
     get upstream() {
       return keeper.upstream();
@@ -196,6 +210,7 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
     ingest,
     snapshot,
     stop: async () => {
+      await republisher.stop();
       await ingest.stop();
       if (!store.failed.aborted) await journal.flush();
       alarms.stop();

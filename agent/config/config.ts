@@ -9,6 +9,7 @@ import type { KindLoader, LoadedKind } from "#agent/ingest/registry.ts";
 import { type LogConfig, logSchema } from "#agent/log.ts";
 import { type HomeserverConfig, homeserverSchema } from "#agent/matrix/schema.ts";
 import { type RoomsConfig, roomsSchema } from "#agent/rooms/schema.ts";
+import { type SubscriptionConfig, subscriptionsSchema } from "#agent/subscriptions/schema.ts";
 import { type Channels, channelsSchema } from "#agent/telemetry/channels.ts";
 import { type TimeConfig, timeSchema } from "#agent/time/schema.ts";
 import {
@@ -38,6 +39,7 @@ export interface Config {
   readonly commands: CommandsConfig;
   readonly delivery: DeliveryConfig;
   readonly encryption: EncryptionConfig;
+  readonly subscriptions: readonly SubscriptionConfig[];
   readonly time: TimeConfig;
   readonly log: LogConfig;
 }
@@ -63,6 +65,9 @@ export const configSchema: ZodType<Sections> = z.strictObject({
   commands: commandsSchema.prefault({}).describe("What operators may ask for."),
   delivery: deliverySchema.prefault({}).describe("Batching, and how much may wait."),
   encryption: encryptionSchema.prefault({}).describe("End-to-end encryption."),
+  subscriptions: subscriptionsSchema
+    .default([])
+    .describe("Rooms whose telemetry is published to a broker here (docs/subscriptions.md)."),
   time: timeSchema.prefault({}).describe("What says what time it is, beside the system itself."),
   log: logSchema.prefault({}).describe("What is written to the log."),
 });
@@ -128,20 +133,36 @@ const loadDrivers = async (
   return { drivers, problems };
 };
 
-const commandProblems = (document: ConfigDocument, sections: Sections): Problem[] =>
-  Object.entries(sections.commands.list).flatMap(([name, rule]) => {
-    const driver = rule.write?.driver;
-    if (driver === undefined || Object.hasOwn(sections.drivers, driver)) return [];
-    const path = ["commands", "list", name, "write", "driver"];
-    const known = Object.keys(sections.drivers);
-    return {
+/** A driver that is named elsewhere in the file and is not there. */
+const unknownDriver = (
+  document: ConfigDocument,
+  sections: Sections,
+  path: Path,
+  driver: string,
+): Problem[] => {
+  const known = Object.keys(sections.drivers);
+  if (known.includes(driver)) return [];
+  return [
+    {
       file: document.file,
       place: document.placeOf(path),
       path: path.join("."),
       expected: known.length === 0 ? "a driver of this file, which has none" : `one of ${known.join(", ")}`,
       found: describeValue(driver),
-    };
-  });
+    },
+  ];
+};
+
+const driverProblems = (document: ConfigDocument, sections: Sections): Problem[] => [
+  ...Object.entries(sections.commands.list).flatMap(([name, rule]) =>
+    rule.write === undefined
+      ? []
+      : unknownDriver(document, sections, ["commands", "list", name, "write", "driver"], rule.write.driver),
+  ),
+  ...sections.subscriptions.flatMap(({ driver }, index) =>
+    unknownDriver(document, sections, ["subscriptions", index, "driver"], driver),
+  ),
+];
 
 /** `drivers:` with every line below it commented out is a section that is not there. */
 const withoutEmptySections = (value: unknown): unknown =>
@@ -159,7 +180,7 @@ export const parseConfig = async (
   const parsed = configSchema.safeParse(withoutEmptySections(document.value ?? {}));
   if (!parsed.success) throw new ConfigError(problemsOf(document, configSchema, parsed.error.issues));
   const { drivers, problems } = await loadDrivers(document, parsed.data.drivers, kinds);
-  const all = [...problems, ...commandProblems(document, parsed.data)];
+  const all = [...problems, ...driverProblems(document, parsed.data)];
   if (all.length > 0) throw new ConfigError(all);
   return { ...parsed.data, drivers };
 };

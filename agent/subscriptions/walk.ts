@@ -16,7 +16,8 @@ export interface WalkedPage {
   readonly next: string | null;
 }
 
-const readItem = async (source: RoomSource, item: RoomItem): Promise<Found> => {
+/** One item, in whatever form; its attachment fetched. */
+export const readItem = async (source: RoomSource, item: RoomItem): Promise<Found> => {
   if (item.kind === "unreadable") return { kind: "unreadable", item, why: "encrypted, and no key for it" };
   try {
     if (item.kind === "loss") return { kind: "loss", item, range: parseLoss(item.content) };
