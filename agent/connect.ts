@@ -192,7 +192,8 @@ export const connect = (
   const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
   const held = (): boolean => !way.linkUp() && clock.state() === "unset";
   const isExpired = expiryOf(config.channels, () => clock.nowMs());
-  const packing = { ...where, maxAgeMs, maxCount, held, isExpired };
+  const budgetDelayMs = (): number => sender.budgetDelayMs("bulk");
+  const packing = { ...where, maxAgeMs, maxCount, held, isExpired, budgetDelayMs };
   const packer = new Packer(store, journal, runtime, packing, wake);
   const peopleRoom = rooms.people.roomId;
   const status = new StatusMessage(store, runtime, {

@@ -12,6 +12,7 @@ import type { ExportOptions } from "./export.ts";
 import { addIdentity } from "./identity-program.ts";
 import type { InitOptions } from "./init.ts";
 import type { LoginOptions } from "./login.ts";
+import type { OutboxAction, OutboxOptions } from "./outbox.ts";
 import type { SendOptions } from "./send.ts";
 import type { StatusOptions } from "./status.ts";
 import type { TailOptions } from "./tail.ts";
@@ -134,6 +135,18 @@ const addTalking = ({ does, outside, program }: Wiring): void => {
 const formatOption = (): Option =>
   new Option("--format <format>", "what to write").choices(FORMATS).default("jsonl");
 
+const addOutbox = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("outbox")
+    .description("the events that the homeserver refused for good, and what is to become of them")
+    .addArgument(new Argument("<action>", "what to do").choices(["list", "show", "retry", "drop"]))
+    .argument("[number]", "of which event; all: of every one")
+    .option(...JSON_OPTION)
+    .action((action: OutboxAction, which: string | undefined, options: OutboxOptions) =>
+      does(async (config) => (await import("./outbox.ts")).outbox(outside, config, action, which, options)),
+    );
+};
+
 const addReading = ({ does, outside, program }: Wiring): void => {
   program
     .command("decode")
@@ -172,6 +185,7 @@ const buildProgram = (outside: Outside, exit: (code: number) => void): Command =
   addRunning(wiring);
   addSettingUp(wiring);
   addTalking(wiring);
+  addOutbox(wiring);
   addReading(wiring);
   addIdentity(wiring);
   return program;

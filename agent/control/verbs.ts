@@ -18,6 +18,7 @@ import { roomReadingVerbs } from "#agent/subscriptions/control.ts";
 import { contentLines } from "#agent/telemetry/lines.ts";
 import { NAMESPACE } from "#agent/upstream.ts";
 import { onlineNotes } from "./online-check.ts";
+import { outboxVerb } from "./outbox-verb.ts";
 import type { Exchange, Handler } from "./server.ts";
 
 export interface VerbContext {
@@ -178,6 +179,8 @@ export const controlVerbs = (context: VerbContext): Readonly<Record<string, Hand
   send: (args) => send(context, args),
   tail: (args, exchange) => tail(context, args, exchange),
   ...identityVerbs(() => context.agent.upstream.engine()?.identity() ?? null),
+  outbox: (args) =>
+    outboxVerb(context.store, context.runtime.random, args, () => context.agent.upstream.poke()),
   ...roomReadingVerbs({
     client: () => readerOf(context),
     roomId: (named) =>

@@ -51,7 +51,8 @@ const newTxnId = (random: Random): string =>
 const sealJson = (vault: Vault, content: JsonObject): Uint8Array =>
   vault.seal(CONTENT_CONTEXT, new TextEncoder().encode(JSON.stringify(content)));
 
-const openJson = (vault: Vault, sealed: unknown): JsonObject => {
+/** The content of a row, as it was put. */
+export const openJson = (vault: Vault, sealed: unknown): JsonObject => {
   if (!(sealed instanceof Uint8Array)) throw new Error("outbox: a row holds no content");
   return JSON.parse(new TextDecoder().decode(vault.open(CONTENT_CONTEXT, sealed))) as JsonObject; // we sealed a JsonObject
 };

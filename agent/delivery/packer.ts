@@ -1,13 +1,19 @@
 // Turns readings that wait in the journal into telemetry events in the outbox: when enough wait, when the oldest has waited long enough, and never
 // more events than are soon to be sent, so that a backlog stays readings (small, cheap to bound) and becomes events only when its turn comes.
 import type { Journal } from "#agent/journal/journal.ts";
-import { type Part, type TakeLimits, type Taken, takeOldest } from "#agent/journal/take.ts";
+import type { Part, Taken } from "#agent/journal/take.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Database, Store } from "#agent/store/store.ts";
-import { encodeLoss, encodePlain, plainBytes } from "#agent/telemetry/event.ts";
-import { READINGS_BYTES_MAX } from "#agent/telemetry/limits.ts";
+import { encodeLoss } from "#agent/telemetry/event.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
-import { BULK_WAITING_MAX, LIVE_AGE_MAX_MS, PACK_RETRY_MS, STREAM_NAME_BYTES } from "./limits.ts";
+import { type Filled, Filler } from "./fill.ts";
+import {
+  BULK_WAITING_MAX,
+  LIVE_AGE_MAX_MS,
+  PACK_FROM_EVENTS,
+  PACK_RETRY_MS,
+  STREAM_NAME_BYTES,
+} from "./limits.ts";
 import { put, reroute, waitingFor } from "./outbox.ts";
 
 export interface PackerOptions {
@@ -19,6 +25,8 @@ export interface PackerOptions {
   readonly maxCount: number;
   /** True: what waits stays readings, whose times can still be repaired: nothing could be sent now, and the clock is not known. `run` when that ends. */
   readonly held?: () => boolean;
+  /** Milliseconds until an event of ours may be sent, where the server allows few: until then readings wait for others, and the event grows. */
+  readonly budgetDelayMs?: () => number;
   /** A reading that waited longer than its channel wants is not sent any more. */
   readonly isExpired?: ((reading: StampedReading) => boolean) | undefined;
 }
@@ -36,7 +44,7 @@ export class Packer {
   readonly #runtime: Runtime;
   readonly #options: PackerOptions;
   readonly #packedOne: () => void;
-  readonly #limits: TakeLimits;
+  readonly #filler: Filler;
   /** Nothing that waits is older; Infinity when nothing does, as far as we were told. */
   #oldestMono: number;
   /** After a failure, not before this. */
@@ -64,9 +72,8 @@ export class Packer {
     this.#runtime = runtime;
     this.#options = options;
     this.#packedOne = packedOne;
-    const { isExpired, maxCount: readingsMax } = options;
-    const size = { readingsMax, bytesMax: READINGS_BYTES_MAX, sizeOf: plainBytes };
-    this.#limits = isExpired === undefined ? size : { ...size, isExpired };
+    const { device, isExpired, maxCount: plainMax } = options;
+    this.#filler = new Filler(store.vault, { device, plainMax, isExpired });
     // What the store held at the start has waited long enough already.
     this.#oldestMono = journal.depth().readings > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     journal.onAppended(() => this.#appended());
@@ -93,13 +100,17 @@ export class Packer {
     else if (this.#cancelTimer === null) this.#arm();
   }
 
+  #budgetDelayMs(): number {
+    return this.#options.budgetDelayMs?.() ?? 0;
+  }
+
   #isFull(): boolean {
     return this.#journal.depth().readings >= this.#options.maxCount;
   }
 
   #due(): boolean {
     const now = this.#runtime.clock.monoMs();
-    if (this.#options.held?.() === true) return false;
+    if (this.#options.held?.() === true || this.#budgetDelayMs() > 0) return false;
     if (now < this.#notBeforeMono || this.#journal.depth().readings === 0) return false;
     return this.#isFull() || now - this.#oldestMono >= this.#options.maxAgeMs;
   }
@@ -114,7 +125,7 @@ export class Packer {
     // Committed while the last pack was made, and not yet told of: its time begins now.
     if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = now;
     const ripe = this.#isFull() ? now : this.#oldestMono + this.#options.maxAgeMs;
-    const delayMs = Math.max(ripe, this.#notBeforeMono) - now;
+    const delayMs = Math.max(ripe - now, this.#notBeforeMono - now, this.#budgetDelayMs());
     this.#cancelTimer = this.#runtime.timers.after(Math.max(1, delayMs), () => this.run());
   }
 
@@ -183,30 +194,28 @@ export class Packer {
     return liveDue && this.#lastPart === "backlog" ? "live" : "backlog";
   }
 
-  #take(database: Database, part: Part): { readonly taken: Taken; readonly historical: boolean } | null {
-    const of = (which: Part): Taken | null => takeOldest(database, this.#store.vault, which, this.#limits);
-    // Losses of a stream of which nothing is left belong to the backlog, which holds no reading then.
-    const backlog = part === "backlog" || this.#lastPart === "live" ? of("backlog") : null;
-    if (backlog !== null) return { taken: backlog, historical: true };
-    const live = of("live");
-    return live === null ? null : { taken: live, historical: false };
+  /** How many readings of the part wait decides about the form. */
+  #fill(database: Database, part: Part): Filled | null {
+    const { live, readings } = this.#journal.depth();
+    const waiting = part === "live" ? live : readings - live;
+    const many = waiting > this.#options.maxCount * PACK_FROM_EVENTS;
+    return (many ? this.#filler.pack(database, part) : null) ?? this.#filler.plain(database, part);
   }
 
   #pack(database: Database, part: Part): Packed | null {
-    const { device, namespace, roomId } = this.#options;
+    const { namespace, roomId } = this.#options;
     if (waitingFor(database, "bulk", roomId) >= BULK_WAITING_MAX) return null;
-    const found = this.#take(database, part);
-    if (found === null) return null;
-    const { historical, taken } = found;
-    const { stream, clock, offsetMs, seq, lost, readings } = taken;
-    const epoch = { boot: stream.boot, bootSeq: stream.bootSeq, clock };
-    const batch = { device, stream: stream.name, epoch, offsetMs, seq, lost, readings, historical };
+    // Losses of a stream of which nothing is left belong to the backlog, which holds no reading then.
+    const backlog = part === "backlog" || this.#lastPart === "live" ? this.#fill(database, "backlog") : null;
+    const filled = backlog ?? this.#fill(database, "live");
+    if (filled === null) return null;
+    const { content, head, taken } = filled;
     const event =
-      readings.length === 0
-        ? { type: `${namespace}.loss`, content: encodeLoss(batch) }
-        : { type: `${namespace}.telemetry`, content: encodePlain(batch) };
+      content === null
+        ? { type: `${namespace}.loss`, content: encodeLoss(head) }
+        : { type: `${namespace}.telemetry`, content };
     put(database, this.#store.vault, this.#runtime.random, { lane: "bulk", roomId, ...event });
     const emptied = database.prepare("SELECT 1 FROM journal_chunk LIMIT 1").get() === null;
-    return { taken, emptied, part: historical ? "backlog" : "live" };
+    return { taken, emptied, part: backlog === null ? "live" : "backlog" };
   }
 }

@@ -5,6 +5,7 @@
 import { type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import { type Store, StoreError } from "#agent/store/store.ts";
+import { Budget } from "./budget.ts";
 import { Holds, Streaks } from "./holds.ts";
 import { LANES, type Lane } from "./lanes.ts";
 import { STORE_RETRY_MS } from "./limits.ts";
@@ -42,6 +43,7 @@ export class Sender {
   readonly #busy = new Map<Lane, Promise<void>>();
   readonly #holds = new Holds();
   readonly #streaks = new Streaks();
+  readonly #budget = new Budget();
   /** Of each lane, the search that was interrupted, by row. */
   readonly #searches = new Map<Lane, { readonly rowId: number; readonly progress: SearchProgress }>();
   #counters = { sent: 0, attempts: 0, found: 0 };
@@ -73,12 +75,18 @@ export class Sender {
     }
     const heldRooms = this.#holds.roomsAt(now);
     try {
-      for (const lane of LANES) this.#startLane(lane, heldRooms);
+      const waits = LANES.map((lane) => this.#startLane(lane, heldRooms, now));
+      const nextRoom = this.#holds.nextRoomAt();
+      const next = Math.min(...waits, nextRoom === null ? Infinity : nextRoom - now);
+      if (next !== Infinity) this.#armTimer(next);
     } catch (error) {
       this.#give(error);
     }
-    const nextRoom = this.#holds.nextRoomAt();
-    if (nextRoom !== null) this.#armTimer(nextRoom - now);
+  }
+
+  /** Milliseconds until the budget of events lets this lane send; 0: now. */
+  budgetDelayMs(lane: Lane): number {
+    return this.#budget.delayMs(lane, this.#runtime.clock.monoMs());
   }
 
   /** The network is back: waiting for it ends now. A rate limit is waited for all the same. */
@@ -122,15 +130,20 @@ export class Sender {
     this.#cancelTimer = this.#runtime.timers.after(Math.max(1, delayMs), () => this.wake());
   }
 
-  #startLane(lane: Lane, heldRooms: ReadonlySet<string>): void {
-    if (this.#busy.has(lane)) return;
+  /** Gives how long the lane waits for the budget; Infinity where it waits for nothing, or something else will wake it. */
+  #startLane(lane: Lane, heldRooms: ReadonlySet<string>, now: number): number {
+    if (this.#busy.has(lane)) return Infinity;
     const row = this.#store.read((database) => head(database, this.#store.vault, lane, heldRooms));
-    if (row === null) return;
+    if (row === null) return Infinity;
+    const delayMs = this.#budget.delayMs(lane, now);
+    if (delayMs > 0) return delayMs;
+    this.#budget.spend(lane, now);
     const run = this.#work(row).then(() => {
       this.#busy.delete(lane);
       this.wake();
     });
     this.#busy.set(lane, run);
+    return Infinity;
   }
 
   /** Never rejects. */
@@ -187,6 +200,7 @@ export class Sender {
   async #put(row: OutboxRow, wire: Wire): Promise<void> {
     this.#counters.attempts += 1;
     const eventId = await this.#client.send(row.roomId, wire.type, row.txnId, wire.content);
+    this.#budget.accepted();
     this.#answered(row);
     await this.#settle(row, eventId);
   }
@@ -260,8 +274,10 @@ export class Sender {
       );
       return;
     }
-    if (error.kind === "limited") this.#holds.limited(until);
-    else this.#holds.away(until);
+    if (error.kind === "limited") {
+      this.#holds.limited(until);
+      this.#budget.limited(clock.monoMs(), error.retryAfterMs);
+    } else this.#holds.away(until);
     log.debug({ lane, kind: error.kind, delayMs }, "sending waits");
   }
 

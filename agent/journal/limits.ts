@@ -39,3 +39,6 @@ export const GIVE_WAY_CHUNKS_MAX = 256;
 
 /** Chunks that are thinned into one at most: a minute of an interval of one second. */
 export const THIN_CHUNKS_MAX = 64;
+
+/** Runs of lost numbers in one event: a pack of many thinned chunks must have room for its readings. */
+export const LOSSES_PER_EVENT_MAX = 100;

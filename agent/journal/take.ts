@@ -4,7 +4,7 @@ import type { Database, Row, Vault } from "#agent/store/store.ts";
 import type { ClockState, Loss, StampedReading } from "#agent/telemetry/reading.ts";
 import { parseChunk } from "./chunk.ts";
 import { type EpochRow, epochById } from "./epochs.ts";
-import { LOSS_BYTES } from "./limits.ts";
+import { LOSS_BYTES, LOSSES_PER_EVENT_MAX } from "./limits.ts";
 import { lossesBetween } from "./losses.ts";
 import { liveStream, type Stream, streamById } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
@@ -141,7 +141,10 @@ const takeChunk = (
 ): boolean => {
   if (picked.readings.length >= limits.readingsMax || picked.bytes >= limits.bytesMax) return false;
   const gap = lossesBetween(database, stream.rowId, picked.next, chunk.firstSeq);
-  if (picked.readings.length > 0 && picked.bytes + gap.length * LOSS_BYTES > limits.bytesMax) return false;
+  const isTooMuch =
+    picked.bytes + gap.length * LOSS_BYTES > limits.bytesMax ||
+    picked.lost.length + gap.length > LOSSES_PER_EVENT_MAX;
+  if (picked.readings.length > 0 && isTooMuch) return false;
   addLosses(picked, gap, chunk.firstSeq);
   const all = openChunk(vault, chunk, epoch.offsetMs);
   if (all === null) {
