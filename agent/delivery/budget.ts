@@ -51,7 +51,9 @@ export class Budget {
     const seconds = before === null ? 0 : (nowMono - before.lastMono) / 1000;
     // Two 429s in one breath measure nothing.
     const isMeasured = before !== null && before.accepted > 0 && seconds > 0;
-    const rate = clamp(isMeasured ? before.accepted / seconds : Math.min(asked, before?.rate ?? asked));
+    const measured = isMeasured ? before.accepted / seconds : Math.min(asked, before?.rate ?? asked);
+    // We may have sent less than we could between the two: a refusal for another reason must not stop everything.
+    const rate = clamp(Math.max(measured, Math.min(asked, before?.rate ?? asked) / 2));
     this.#limited = {
       rate,
       // When the wait is over the server has one again.

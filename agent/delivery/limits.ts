@@ -29,8 +29,8 @@ export const LIVE_AGE_MAX_MS = 60_000;
 /** Random bytes of a stream's name: 72 bits. */
 export const STREAM_NAME_BYTES = 9;
 
-/** Tokens that each lane leaves in the budget of events: Synapse gives ten, of which two stay for an alarm and its correction. */
-export const RESERVES: Readonly<Record<Lane, number>> = { alarm: 0, reply: 0.5, state: 1, bulk: 2 };
+/** Tokens that each lane leaves in the budget of events: one stays for an alarm. More would only make readings wait longer after each refusal. */
+export const RESERVES: Readonly<Record<Lane, number>> = { alarm: 0, reply: 0.5, state: 1, bulk: 1 };
 
 /** Tokens that are saved up at most: Synapse's default burst (`rc_message`: 0.2 a second, burst 10). More would be refused. */
 export const BURST_MAX = 10;

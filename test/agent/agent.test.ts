@@ -160,7 +160,7 @@ describe("delivery through faults", () => {
     const here = await site();
     const running = await here.start();
     const { data } = await rooms(here, running);
-    here.server.fault({ kind: "limited", match: sending, retryAfterMs: 300, times: 3 });
+    here.server.fault({ kind: "limited", match: sending, retryAfterMs: 300, times: 2 });
     await running.probe.emit(numbers(0, 50));
     await here.server.waitUntil(() => values(here, data).length >= 50);
     expect(values(here, data)).toEqual(numbers(0, 50).map(({ value }) => value));
