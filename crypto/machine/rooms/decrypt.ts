@@ -143,7 +143,8 @@ function opened(context: Context, outer: Outer, inner: JsonObject, row: InboundR
     type: stringMember(inner, "type", WHAT),
     content: withRelation(member(inner, "content"), member(outer.content, "m.relates_to")),
     sender: outer.sender,
-    device,
+    // What a file or a backup says of its maker is a claim: nobody may take it for the device's word.
+    device: row.owner === null ? null : device,
     shield: shieldOf(context, row, device),
     authorship: authorshipOf(context, row, device),
     origin: row.origin ?? (row.owner === null ? "file" : "device"),

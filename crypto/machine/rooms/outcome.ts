@@ -42,7 +42,7 @@ export interface DecryptedEvent {
   /** As it was encrypted: usually an object, but whatever JSON it was. Relations are copied in from the outside. */
   readonly content: unknown;
   readonly sender: string;
-  /** The device of the sender that made the session; null where it is not known. */
+  /** The device of the sender that made the session; null where it is not known, or only claimed by whoever gave us the key. */
   readonly device: DeviceRow | null;
   readonly shield: Shield | null;
   readonly authorship: Authorship;

@@ -67,6 +67,22 @@ describe("who wrote an event", () => {
   });
 });
 
+describe("the device of an event", () => {
+  it("is not named where only a file or a backup says which it is", () => {
+    const { alice, bob, sessionId } = given();
+    const row = bob.store.get("inbound", ROOM, sessionId);
+    if (row === null) throw new Error("no session");
+    const claimed = { ...row, owner: null, origin: "backup" } as const;
+    bob.store.write([{ table: "inbound", group: ROOM, item: sessionId, row: claimed }]);
+    expect(decrypt(bob, encrypt(alice))).toMatchObject({
+      kind: "decrypted",
+      device: null,
+      authorship: "unproven",
+      shield: "authenticity-not-guaranteed",
+    });
+  });
+});
+
 describe("an event that cannot be read", () => {
   it("says which session it needs, why it may be missing, and is readable once that is named", () => {
     const { server, alice, bob } = makeRoom();
