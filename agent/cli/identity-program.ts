@@ -1,4 +1,6 @@
 // The verbs about the account's identity: their options and help. program.ts adds them.
+import { Argument } from "commander";
+import type { BackupAction, BackupOptions } from "./backup.ts";
 import type { Wiring } from "./program.ts";
 import type { TrustOptions } from "./trust.ts";
 import type { VerifyOptions } from "./verify.ts";
@@ -37,7 +39,25 @@ const addTrust = ({ does, outside, program }: Wiring): void => {
     );
 };
 
+const BACKUP_ACTIONS: readonly BackupAction[] = ["status", "create", "restore", "export", "import"];
+
+const addBackup = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("backup")
+    .description("the account's key backup, its secret storage, and key files")
+    .addArgument(new Argument("<action>", "what to do").choices(BACKUP_ACTIONS))
+    .argument("[file]", "the key file of export and import")
+    .option("--passphrase", "restore, create: ask for the passphrase instead of the recovery key")
+    .option("--without-key", "restore: the backup's key is here already")
+    .option("--replace", "create: in place of the backup that is there")
+    .option(...JSON_OPTION)
+    .action((action: BackupAction, file: string | undefined, options: BackupOptions) =>
+      does(async (config) => (await import("./backup.ts")).backup(outside, config, action, file, options)),
+    );
+};
+
 export const addIdentity = (wiring: Wiring): void => {
   addVerify(wiring);
   addTrust(wiring);
+  addBackup(wiring);
 };

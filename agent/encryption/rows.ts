@@ -35,6 +35,7 @@ const IN_CLEAR: ReadonlySet<TableName> = new Set<TableName>([
   "indexes",
   "idle",
   "keyed",
+  "backedUp",
 ]);
 
 interface State {

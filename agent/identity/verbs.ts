@@ -7,6 +7,7 @@ import { MachineError } from "#crypto/machine/errors.ts";
 import type { MachineCalls } from "#crypto/machine/machine.ts";
 import type { Verification } from "#crypto/machine/verification/calls.ts";
 import type { IdentityAccess } from "./access.ts";
+import { backup } from "./backup.ts";
 
 /** An answer as JSON: what the machine gives is plain values. */
 export const toJson = (value: unknown): JsonValue => JSON.parse(JSON.stringify(value)) as JsonValue;
@@ -124,5 +125,6 @@ export const identityVerbs = (access: () => IdentityAccess | null): Readonly<Rec
     "verify-request": on(request),
     "verify-qr": on(qr),
     trust: on(trust),
+    backup: on(backup),
   };
 };

@@ -3,6 +3,8 @@
 
 import { isJsonObject } from "../shape.ts";
 import { answerUpload } from "./account/upload.ts";
+import { answerBackupUpload } from "./backup/upload.ts";
+import { answerCreate, answerVersion } from "./backup/version.ts";
 import type { Context } from "./context.ts";
 import { answerSignatures } from "./cross-signing/sign.ts";
 import { answerIdentityUpload } from "./cross-signing/upload.ts";
@@ -62,6 +64,15 @@ function dispatch(context: Context, row: RequestRow, answer: Answer): void {
       return;
     case "account-data-put":
       accountDataRefused(context, row, answer);
+      return;
+    case "backup-version":
+      answerVersion(context, answer);
+      return;
+    case "backup-create":
+      answerCreate(context, answer);
+      return;
+    case "backup-upload":
+      answerBackupUpload(context, row, answer);
       return;
     case "to-device":
       if (refused) toDeviceRefused(context, row, answer);

@@ -3,7 +3,13 @@ import type { Context } from "./context.ts";
 import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from "./limits.ts";
 
 /** `query-user` and `claim-refused`: they were in a request that was refused for good. */
-export type BackoffKind = "query-server" | "query-user" | "claim-server" | "claim-device" | "claim-refused";
+export type BackoffKind =
+  | "query-server"
+  | "query-user"
+  | "claim-server"
+  | "claim-device"
+  | "claim-refused"
+  | "backup";
 
 export function isBackedOff({ rows, nowMs }: Context, kind: BackoffKind, name: string): boolean {
   const row = rows.get("backoff", kind, name);

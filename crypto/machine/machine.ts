@@ -8,6 +8,9 @@ import { ownKeys } from "./account/device-keys.ts";
 import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
 import { prepareUpload, republish } from "./account/upload.ts";
 import { takeAnswer } from "./answers.ts";
+import { type BackupCalls, backupCalls } from "./backup/calls.ts";
+import { prepareBackupUpload } from "./backup/upload.ts";
+import { prepareVersion } from "./backup/version.ts";
 import { type Context, type MachineConfig, ownAccount, type Run } from "./context.ts";
 import { type CrossSigningCalls, crossSigningCalls } from "./cross-signing/calls.ts";
 import { prepareSignatures } from "./cross-signing/sign.ts";
@@ -45,7 +48,7 @@ import { type VerificationCalls, verificationCalls } from "./verification/calls.
 import { expireVerifications } from "./verification/flow.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
-export interface MachineCalls extends CrossSigningCalls, VerificationCalls, SecretCalls {
+export interface MachineCalls extends CrossSigningCalls, VerificationCalls, SecretCalls, BackupCalls {
   /** Makes our device's keys, unless the store has them. @throws MachineError OTHER_DEVICE */
   setUp(): { readonly curve25519: string; readonly ed25519: string };
   /** The server has logged our device out and forgotten its keys: they are uploaded again. After `setUp`. */
@@ -118,6 +121,7 @@ export function createMachine(config: MachineConfig): Machine {
         ...crossSigningCalls(run),
         ...verificationCalls(run),
         ...secretCalls(run),
+        ...backupCalls(run),
         ...said,
         setUp: () => run(setUp),
         republishKeys: () => run(republish),
@@ -240,6 +244,8 @@ function outgoingRequests(context: Context): readonly Request[] {
   prepareUpload(context);
   prepareIdentity(context);
   prepareSignatures(context);
+  prepareVersion(context);
+  prepareBackupUpload(context);
   askForSecrets(context);
   answerSecretRequests(context);
   prepareQueries(context);

@@ -13,7 +13,10 @@ export type RequestKind =
   | "signatures-upload"
   | "room-event"
   | "account-data-get"
-  | "account-data-put";
+  | "account-data-put"
+  | "backup-version"
+  | "backup-create"
+  | "backup-upload";
 
 export interface Request {
   /** For `answer`; unique in the life of the store. */

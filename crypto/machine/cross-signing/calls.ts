@@ -1,4 +1,5 @@
 // The machine's calls for cross-signing.
+import { followBackup } from "../backup/version.ts";
 import type { Run } from "../context.ts";
 import { type CrossSigningState, crossSigningState } from "./state.ts";
 import { prepareIdentity, wantIdentity } from "./upload.ts";
@@ -7,7 +8,8 @@ export interface CrossSigningCalls {
   /** What cross-signing is at, and so what to do. */
   crossSigning(): CrossSigningState;
   /**
-   * Wants an identity for our user: made once the server has said that there is none. Call it at each start; it does nothing where there is one.
+   * Wants an identity for our user: made once the server has said that there is none. Call it at each start; it does nothing where there is
+   * one. It also begins to follow the user's key backup.
    * `replace`: in place of the one that is there, which every verification of this user ends with. Only when a person said so.
    */
   bootstrapCrossSigning(options?: { readonly replace?: boolean }): CrossSigningState;
@@ -18,6 +20,7 @@ export function crossSigningCalls(run: Run): CrossSigningCalls {
     crossSigning: () => run(crossSigningState),
     bootstrapCrossSigning: (options) =>
       run((context) => {
+        followBackup(context);
         wantIdentity(context, options?.replace ?? false);
         prepareIdentity(context);
         return crossSigningState(context);

@@ -1,5 +1,6 @@
 // The sessions that we read with. Every key that comes in, however it comes, passes through here, so that nobody who waits for one misses it:
 // events that could not be read, the key backup, an export.
+import { markForBackup } from "../backup/upload.ts";
 import type { Context } from "../context.ts";
 import type { InboundRow } from "../store/store.ts";
 
@@ -18,5 +19,6 @@ export function keepInbound(context: Context, { roomId, sessionId }: RoomKey, ro
   if (context.rows.get("withheld", roomId, sessionId) !== null) {
     context.rows.delete("withheld", roomId, sessionId);
   }
+  markForBackup(context, roomId, sessionId);
   context.nowReadable({ roomId, sessionId });
 }

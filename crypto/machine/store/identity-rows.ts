@@ -68,12 +68,14 @@ export interface BackupRow {
   readonly count: number | null;
   /** The server has to be asked again. */
   readonly stale: boolean;
+  /** The versions that had our sessions before, until those are queued again. */
+  readonly previous: readonly string[];
 }
 
-/** A session and the backup. Group `todo` or `done`, item: room ID and session ID as a JSON list. */
+/** A session and the backup. Group `todo`, or `done` and a version; item: room ID and session ID as a JSON list. */
 export interface BackedUpRow {
-  /** The version that holds it; null in `todo`. */
-  readonly version: string | null;
+  /** From which message on it is in there; null in `todo`. */
+  readonly firstIndex: number | null;
 }
 
 /** Table to row. */

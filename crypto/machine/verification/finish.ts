@@ -1,4 +1,5 @@
 // What a verification that went well makes trusted: another user's identity, our own, or a device of ours.
+import { updateBackup } from "../backup/version.ts";
 import type { Context } from "../context.ts";
 import { wantSignature } from "../cross-signing/sign.ts";
 import { updateCrossSigning } from "../cross-signing/upload.ts";
@@ -49,6 +50,8 @@ function trustCompared(
     }
     // Once both are signed, that device may give us what we lack.
     updateCrossSigning(context, { asksForSecrets: true });
+    // Its signature may be worth something now.
+    updateBackup(context, { stale: true });
   } else if (master !== null) {
     acknowledgeIdentity(context, userId);
     wantSignature(context, userId, null, master);

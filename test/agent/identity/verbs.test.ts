@@ -47,6 +47,66 @@ const start = async (as: TestUser): Promise<Device> => {
   };
 };
 
+describe("backup", () => {
+  const withSessions = async (): Promise<Device> => {
+    const device = await start(user);
+    for (let i = 0; i < 3; i += 1) {
+      const room = `!${i}:localhost`;
+      device.client.ours.in((calls) => {
+        calls.receiveRoomEncryption(room, { algorithm: "m.megolm.v1.aes-sha2" });
+        calls.shareRoomKey(room, { members: [user.userId], strategy: "all", sharedHistory: false });
+      });
+    }
+    return device;
+  };
+
+  it("is made with secret storage in one go, and restored by another device that knows the recovery key alone", async () => {
+    const first = await withSessions();
+    expect(inside(await first.call("backup", { action: "status" }), "backup")).toMatchObject({
+      state: "none",
+    });
+    const made = await first.call("backup", { action: "create" });
+    expect(made["secrets"]).toHaveLength(4);
+    const recoveryKey = String(made["recoveryKey"]);
+    const second = await start(await secondDevice(server, user));
+    expect(await second.call("backup", { action: "restore", recoveryKey })).toMatchObject({
+      new: 3,
+      failed: 0,
+      crossSigning: { state: "ours", deviceSigned: true },
+    });
+    expect(second.events).toEqual([{ done: 3, total: 3 }]);
+    expect(inside(await second.call("backup", { action: "status" }), "backup")).toMatchObject({
+      state: "on",
+    });
+  });
+
+  it("needs the recovery key of a secret storage that is there, and takes no other", async () => {
+    const first = await withSessions();
+    await first.call("backup", { action: "create" });
+    await expect(first.call("backup", { action: "create" })).rejects.toThrow("give its recovery key");
+    await expect(first.call("backup", { action: "restore", recoveryKey: "EsT0 nonsense" })).rejects.toThrow(
+      "does not open",
+    );
+  });
+
+  it("that there is none of says so", async () => {
+    const device = await start(user);
+    await expect(device.call("backup", { action: "restore" })).rejects.toThrow("no key backup");
+    await expect(device.call("backup", { action: "burn" })).rejects.toThrow("expected one of the actions");
+  });
+
+  it("gives its sessions for a file, and takes them from one", async () => {
+    const first = await withSessions();
+    expect(await first.call("backup", { action: "export" })).toEqual({ rooms: 3, sessions: 3 });
+    const sessions = first.events.flatMap((event) => inside(event)["sessions"] as JsonValue[]);
+    const second = await start(await secondDevice(server, user));
+    expect(await second.call("backup", { action: "import", sessions })).toMatchObject({ new: 3, failed: 0 });
+    expect(await second.call("backup", { action: "import", sessions: [...sessions, 7] })).toMatchObject({
+      known: 3,
+    });
+  });
+});
+
 describe("verification and trust", () => {
   const both = async (): Promise<[Device, Device]> => {
     const [first, second] = [await start(user), await start(await secondDevice(server, user))];
