@@ -116,7 +116,8 @@ export const createGathering = (options: GatherOptions): Gathering => {
     arm();
   };
   const run = (): Promise<void> => {
-    state.running ??= loop();
+    // Begun in a turn of its own: one that finds nothing due yet (a timer that fired early) must not end before it is noted.
+    state.running ??= Promise.resolve().then(loop);
     return state.running;
   };
   const arm = (): void => {
