@@ -6,7 +6,7 @@ import { FUTURE_MS_MAX } from "./limits.ts";
 /**
  * How it came: `open` in a room without encryption, `clear` in clear into one with it, else by what is known of the device that encrypted it.
  */
-export type Channel = "open" | "clear" | "unknown" | "unsigned" | "signed";
+export type Channel = "open" | "clear" | "unknown" | "unsigned" | "changed" | "signed";
 
 export interface Facts {
   readonly channel: Channel;
@@ -44,6 +44,8 @@ const CHANNEL_REFUSALS: Readonly<Record<Channel, string | null>> = {
   unknown: "nothing is known of the device that encrypted it",
   unsigned:
     "the device that encrypted it is not cross-signed by its owner; verify it in your client (Settings, Sessions) and send it again",
+  changed:
+    "the identity that signs its device is not the one this agent knows of its sender; if the keys were reset, run `petrel verify` or `petrel trust` on the device",
 };
 
 export const authorise = (facts: Facts): Decision => {

@@ -1,5 +1,6 @@
 // Commands from the people room: received in the sync's transaction, authorised, run once, answered. One at a time, in the order in which they were sent.
 import { put, waitingIn } from "#agent/delivery/outbox.ts";
+import type { SenderTrust } from "#agent/encryption/sender-trust.ts";
 import { notice, reply, withMentions } from "#agent/matrix/relations.ts";
 import { retried } from "#agent/matrix/retry.ts";
 import type { MatrixClient, SyncBatch, SyncConsumer } from "#agent/matrix/types.ts";
@@ -16,10 +17,7 @@ import { type Listening, parseRequest } from "./request.ts";
 /** What is asked of encryption. */
 export interface CommandEncryption {
   isEncrypted(roomId: string): boolean;
-  trustOf(
-    userId: string,
-    deviceId: string | null,
-  ): Promise<"verified" | "cross-signed" | "unsigned" | "unknown">;
+  trustOf(userId: string, deviceId: string | null): Promise<SenderTrust>;
 }
 
 export interface CommandContext {

@@ -3,6 +3,7 @@
 //   sync ---open()---> openBatch (in the sync's transaction) ---> consumers
 //   sender --prepare()--> Sharing (members, /keys/*, to-device) --wire(): one transaction { ratchet, ciphertext, attempt }--> PUT
 //   Pump makes the machine's requests; whatever changes what sharing depends on is shared ahead of need, so that an alarm does not wait for it
+
 import { type OutboxRow, storeCipher } from "#agent/delivery/outbox.ts";
 import type { Prepared, Preparer, Wire } from "#agent/delivery/prepare.ts";
 import type { IdentityAccess } from "#agent/identity/access.ts";
@@ -29,6 +30,7 @@ import { answerChallenge, deliverRoomEvent } from "./outside-requests.ts";
 import { Pump } from "./pump.ts";
 import { readEvents } from "./reader.ts";
 import type { EncryptionConfig } from "./schema.ts";
+import { type SenderTrust, senderTrust } from "./sender-trust.ts";
 import { type Readiness, Sharing } from "./sharing.ts";
 import { wasEncrypted } from "./tables.ts";
 import { countUndecrypted } from "./undecrypted.ts";
@@ -48,9 +50,6 @@ export interface EngineOptions {
   readonly wake: () => void;
   readonly fatal: (error: unknown) => void;
 }
-
-/** How far a sender's device is trusted. */
-export type SenderTrust = "verified" | "cross-signed" | "unsigned" | "unknown";
 
 export interface EncryptionView {
   readonly deviceKey: string;
@@ -199,9 +198,7 @@ export class Engine implements SyncOpener, Preparer {
   trustOf(userId: string, deviceId: string | null): Promise<SenderTrust> {
     return this.#access.in((calls) => {
       const found = calls.devices(userId).find(({ device }) => device.deviceId === deviceId);
-      if (found === undefined) return "unknown";
-      if (found.trust.verified) return "verified";
-      return found.trust.crossSigned ? "cross-signed" : "unsigned";
+      return senderTrust(found?.trust ?? null);
     });
   }
 

@@ -126,6 +126,7 @@ describe("authorisation", () => {
     ["the level is missing", { senderLevel: 49 }, "level"],
     ["it came in clear into an encrypted room", { channel: "clear" }, "channel"],
     ["its device is not cross-signed", { channel: "unsigned" }, "channel"],
+    ["its sender's identity was exchanged", { channel: "changed" }, "channel"],
     ["nobody knows its device", { channel: "unknown" }, "channel"],
     ["it is old", { sentMs: 39_999 }, "stale"],
     ["it is old, out of a gap", { sentMs: 39_999, provenance: "gap" }, "stale"],
