@@ -1,5 +1,5 @@
 // A YAML 1.2 file with the place of each of its nodes, so that every complaint can name line and column.
-import { type Document, isAlias, isMap, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { type Document, isAlias, isMap, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
 
 export type Path = readonly (string | number)[];
 
@@ -108,6 +108,19 @@ const contentOf = (file: string, document: Document.Parsed): unknown => {
   }
 };
 
+/** The one key that a plain object does not take: what stands below it would be left out without a word. */
+const FORBIDDEN_KEY = "__proto__";
+
+const forbiddenKeys = (document: Document.Parsed): number[] => {
+  const offsets: number[] = [];
+  visit(document, {
+    Pair: (_, { key }) => {
+      if (scalarText(key) === FORBIDDEN_KEY) offsets.push(startOf(key) ?? 0);
+    },
+  });
+  return offsets;
+};
+
 /** Parses the text of a file. Throws `ConfigError` with the place of each syntax error. */
 export const parseConfigDocument = (file: string, text: string): ConfigDocument => {
   const counter = new LineCounter();
@@ -122,6 +135,14 @@ export const parseConfigDocument = (file: string, text: string): ConfigDocument 
     }));
     throw new ConfigError(problems);
   }
+  const forbidden = forbiddenKeys(document).map((offset) => ({
+    file,
+    place: placeAt(counter, offset),
+    path: "",
+    expected: "another name",
+    found: `"${FORBIDDEN_KEY}"`,
+  }));
+  if (forbidden.length > 0) throw new ConfigError(forbidden);
   const lastPlace = (path: Path, part: "key" | "value"): Place => {
     const steps = follow(document.contents, path);
     const offset = startOf(steps.at(-1)?.[part]) ?? startOf(steps.at(-1)?.key);

@@ -48,6 +48,11 @@ describe("an odd file", () => {
       /^p\.yaml:4:1: expected YAML 1\.2, found Source contains multiple documents$/,
     ],
     ["with tabs", `${HEAD}\tx: 1\n`, /^p\.yaml:4:1: expected YAML 1\.2, found Tabs are not allowed/],
+    [
+      "with a driver named __proto__",
+      `${HEAD}drivers: { __proto__: { type: simulator } }\n`,
+      /^p\.yaml:4:12: expected another name, found "__proto__"$/,
+    ],
     ["that is a list", "- a\n", /^p\.yaml:1:1: expected a mapping, found a list$/],
     [
       "with a driver of nothing",
