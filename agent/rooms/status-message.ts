@@ -17,6 +17,10 @@ import { cardKey, offlineContent, type Snapshot, statusContent } from "./status-
 /** Under this name the outbox remembers the event ID of the first message, per room. */
 const reference = (roomId: string): string => `status-message ${roomId}`;
 
+/** An agent that is stopped just after its start waits this long, half a second in all, for its first message to be taken: only then can it be edited. */
+const SETTLING_LOOKS = 25;
+const SETTLING_LOOK_MS = 20;
+
 export interface StatusMessageOptions {
   readonly roomId: string;
   readonly everyMs: number;
@@ -50,7 +54,9 @@ export class StatusMessage implements SyncConsumer {
   /** The last word: what the room shows while the agent is away. */
   async stop(): Promise<void> {
     this.halt();
-    await this.#say({ ...this.#options.snapshot(), state: "offline" });
+    const last: Snapshot = { ...this.#options.snapshot(), state: "offline" };
+    for (let look = 0; look < SETTLING_LOOKS && !(await this.#say(last)); look += 1)
+      await new Promise<void>((resolve) => void this.#runtime.timers.after(SETTLING_LOOK_MS, resolve));
   }
 
   /** In the sync's transaction: a redacted message is none any more. */
@@ -124,10 +130,11 @@ export class StatusMessage implements SyncConsumer {
       this.#runtime.log.error({ error: String(error) }, "the status message could not be stored");
   }
 
-  async #say(snapshot: Snapshot): Promise<void> {
+  /** False: not now, its first version is on its way. */
+  async #say(snapshot: Snapshot): Promise<boolean> {
     const { roomId, wake } = this.#options;
     const key = cardKey(snapshot);
-    if (key === this.#told) return;
+    if (key === this.#told) return true;
     const content = statusContent(snapshot);
     const said = await this.#store.transaction((database) => {
       const first = deliveredAs(database, reference(roomId));
@@ -144,5 +151,6 @@ export class StatusMessage implements SyncConsumer {
     if (said) this.#told = key;
     await this.#store.durable();
     wake();
+    return said;
   }
 }
