@@ -51,9 +51,9 @@ export class Upstream {
     try {
       if (connected !== null && !this.#context.store.failed.aborted) {
         await connected.packer.stop();
-        await connected.status.stop();
+        const said = await connected.status.stop();
         await connected.liveness.goodbye();
-        if (this.#linkUp) await this.#farewell(connected);
+        if (this.#linkUp) await this.#farewell(connected, said);
       }
     } catch (error) {
       this.#context.runtime.log.warn({ error: String(error) }, "the last status could not be stored");
@@ -181,7 +181,14 @@ export class Upstream {
   }
 
   /** Waits, bounded, until the outbox has sent its last words. */
-  async #farewell({ liveness, sender }: Connected): Promise<void> {
+  async #farewell({ liveness, sender, status }: Connected, said: boolean): Promise<void> {
+    await this.#sendOut(sender);
+    // Stopped just after its start: only now is there a message to edit.
+    if (!said && (await status.stop())) await this.#sendOut(sender);
+    if (sender.idle()) await liveness.cancelWills();
+  }
+
+  async #sendOut(sender: Sender): Promise<void> {
     const { clock, timers } = this.#context.runtime;
     sender.wake();
     const until = clock.monoMs() + FAREWELL_MS;
@@ -189,6 +196,5 @@ export class Upstream {
       await new Promise<void>((resolve) => {
         timers.after(20, resolve);
       });
-    if (sender.idle()) await liveness.cancelWills();
   }
 }

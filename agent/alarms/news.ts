@@ -1,6 +1,6 @@
 // What is told of an alarm: written with its state, in one transaction; put into the outbox, lane `alarm`, as soon as the rooms are known.
 // People first: their message is what rings.
-import { deliveredAs, forgetDelivered, isWaitingAs, put } from "#agent/delivery/outbox.ts";
+import { deliveredAs, forgetDelivered, isWaiting, put } from "#agent/delivery/outbox.ts";
 import type { Random } from "#agent/runtime.ts";
 import type { Database, Vault } from "#agent/store/store.ts";
 import { encodeAlarm, encodeRemoved } from "./event.ts";
@@ -95,7 +95,7 @@ export const flush = (database: Database, telling: Telling): boolean => {
   let any = false;
   for (const item of allNews(database, telling.vault)) {
     const isAnswer = item.answers && item.audience === "people";
-    if (isAnswer && isWaitingAs(database, reference(item.alarmId))) continue;
+    if (isAnswer && isWaiting(database, reference(item.alarmId))) continue;
     if (isAnswer) putAnswer(database, telling, item, rooms.people);
     else putOther(database, telling, item, rooms[item.audience]);
     removeNews(database, item.id);

@@ -174,10 +174,6 @@ export const deliveredAs = (database: Database, reference: string): string | nul
     ],
   );
 
-/** An event that was put under this name waits still, attempted or not. */
-export const isWaitingAs = (database: Database, reference: string): boolean =>
-  database.prepare("SELECT 1 FROM outbox WHERE reference = ?").get(reference) !== null;
-
 /** The event of this name is of no use any more: it was redacted, or nobody will ask for it. */
 export const forgetDelivered = (database: Database, reference: string): void => {
   database.prepare("DELETE FROM outbox_delivered WHERE reference = ?").run(reference);
@@ -187,7 +183,7 @@ export const forgetDelivered = (database: Database, reference: string): void => 
 export const isUnsettled = (database: Database, reference: string): boolean =>
   database.prepare("SELECT 1 FROM outbox WHERE reference = ? AND attempts > 0").get(reference) !== null;
 
-/** An event under this name is in the outbox. */
+/** An event that was put under this name waits still, attempted or not. */
 export const isWaiting = (database: Database, reference: string): boolean =>
   database.prepare("SELECT 1 FROM outbox WHERE reference = ?").get(reference) !== null;
 

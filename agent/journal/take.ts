@@ -1,8 +1,9 @@
 // Takes the oldest readings out of the journal for one event, live ones or of the backlog: of one stream, one clock state, up to a number of readings and
 // bytes. Runs inside the packer's transaction, which also writes the event: a reading is in the journal or in an event, never in both or neither.
-import type { Database, Row, Vault } from "#agent/store/store.ts";
+import type { Database, Vault } from "#agent/store/store.ts";
 import type { ClockState, Loss, StampedReading } from "#agent/telemetry/reading.ts";
 import { parseChunk } from "./chunk.ts";
+import { type ChunkRow, toChunkRow } from "./chunk-row.ts";
 import { type EpochRow, epochById } from "./epochs.ts";
 import { LOSS_BYTES, LOSSES_PER_EVENT_MAX } from "./limits.ts";
 import { lossesBetween } from "./losses.ts";
@@ -39,28 +40,6 @@ export interface Taken {
   readonly bytesFreed: number;
 }
 
-interface Chunk {
-  readonly id: number;
-  readonly stream: number;
-  readonly firstSeq: number;
-  readonly count: number;
-  readonly epoch: number;
-  readonly data: Uint8Array;
-}
-
-const toChunk = (row: Row): Chunk => {
-  const data = row["data"];
-  if (!(data instanceof Uint8Array)) throw new Error("journal: a chunk holds no data");
-  return {
-    id: Number(row["id"]),
-    stream: Number(row["stream"]),
-    firstSeq: Number(row["first_seq"]),
-    count: Number(row["count"]),
-    epoch: Number(row["epoch"]),
-    data,
-  };
-};
-
 interface Picked {
   readings: StampedReading[];
   lost: Loss[];
@@ -78,7 +57,7 @@ const addLosses = (picked: Picked, losses: readonly Loss[], next: number): void 
 };
 
 /** With the times as they are told. Null when it cannot be read: the packer must not stand before one damaged page for ever. */
-const openChunk = (vault: Vault, chunk: Chunk, offsetMs: number): StampedReading[] | null => {
+const openChunk = (vault: Vault, chunk: ChunkRow, offsetMs: number): StampedReading[] | null => {
   try {
     const readings = parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
     if (offsetMs === 0) return readings;
@@ -135,7 +114,7 @@ const takeChunk = (
   database: Database,
   vault: Vault,
   { epoch, stream }: Stretch,
-  chunk: Chunk,
+  chunk: ChunkRow,
   picked: Picked,
   limits: TakeLimits,
 ): boolean => {
@@ -192,16 +171,16 @@ const takeForgotten = (database: Database, streamRow: number): Taken | null => {
   return settle(database, { stream, epoch: { clock: "unset", offsetMs: 0 } }, picked);
 };
 
-const chunkFrom = (database: Database, id: number): Chunk | null => {
+const chunkFrom = (database: Database, id: number): ChunkRow | null => {
   const row = database.prepare("SELECT * FROM journal_chunk WHERE id >= ? ORDER BY id LIMIT 1").get(id);
-  return row === null ? null : toChunk(row);
+  return row === null ? null : toChunkRow(row);
 };
 
-const takeFrom = (database: Database, vault: Vault, first: Chunk, limits: TakeLimits): Taken => {
+const takeFrom = (database: Database, vault: Vault, first: ChunkRow, limits: TakeLimits): Taken => {
   const stream = streamById(database, first.stream);
   const stretch = { stream, epoch: epochById(database, first.epoch) };
   const picked = beginAt(stream);
-  let chunk: Chunk | null = first;
+  let chunk: ChunkRow | null = first;
   while (chunk?.stream === first.stream && chunk.epoch === first.epoch) {
     if (!takeChunk(database, vault, stretch, chunk, picked, limits)) break;
     chunk = chunkFrom(database, chunk.id + 1);

@@ -4,44 +4,19 @@
 //
 // Nobody outside knows these numbers yet, so the readings that stay take the first ones and the numbers behind them are told as thinned: one loss for a run,
 // however many readings went.
-import type { Database, Row, Vault } from "#agent/store/store.ts";
+import type { Database, Vault } from "#agent/store/store.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
 import type { Tally } from "./bounds.ts";
 import { encodeChunk, parseChunk } from "./chunk.ts";
+import { type ChunkRow, toChunkRow } from "./chunk-row.ts";
 import { CHUNK_READINGS_MAX, THIN_CHUNKS_MAX } from "./limits.ts";
 import { noteLoss } from "./losses.ts";
 import { streamById } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
 import { type ThinRule, thinOut } from "./thin.ts";
 
-interface Chunk {
-  readonly id: number;
-  readonly stream: number;
-  readonly epoch: number;
-  readonly firstSeq: number;
-  readonly count: number;
-  readonly level: number;
-  readonly atMs: number;
-  readonly data: Uint8Array;
-}
-
-const toChunk = (row: Row): Chunk => {
-  const data = row["data"];
-  if (!(data instanceof Uint8Array)) throw new Error("journal: a chunk holds no data");
-  return {
-    id: Number(row["id"]),
-    stream: Number(row["stream"]),
-    epoch: Number(row["epoch"]),
-    firstSeq: Number(row["first_seq"]),
-    count: Number(row["count"]),
-    level: Number(row["thinned"]),
-    atMs: Number(row["at_ms"] ?? 0),
-    data,
-  };
-};
-
 /** Behind the newest that was thinned none was; where there is none behind it, the one that was thinned least. */
-const leastThinned = (database: Database): Chunk | null => {
+const leastThinned = (database: Database): ChunkRow | null => {
   const newest = database
     .prepare("SELECT max(id) AS id FROM journal_chunk INDEXED BY journal_chunk_thinned WHERE thinned > 0")
     .get();
@@ -54,11 +29,11 @@ const leastThinned = (database: Database): Chunk | null => {
         "SELECT * FROM journal_chunk INDEXED BY journal_chunk_level WHERE thinned > 0 ORDER BY thinned, id LIMIT 1",
       )
       .get();
-  return row === null ? null : toChunk(row);
+  return row === null ? null : toChunkRow(row);
 };
 
 /** Nothing lies between the two but what was thinned out before. */
-const follows = (database: Database, last: Chunk, next: Chunk): boolean => {
+const follows = (database: Database, last: ChunkRow, next: ChunkRow): boolean => {
   const end = last.firstSeq + last.count;
   if (next.firstSeq === end) return true;
   const gap = database
@@ -70,14 +45,14 @@ const follows = (database: Database, last: Chunk, next: Chunk): boolean => {
 };
 
 /** The chunk with those behind it that it can be made one with. */
-const runFrom = (database: Database, head: Chunk): readonly Chunk[] => {
+const runFrom = (database: Database, head: ChunkRow): readonly ChunkRow[] => {
   const run = [head];
   let count = head.count;
   const rows = database
     .prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT ?")
     .iterate(head.id, THIN_CHUNKS_MAX - 1);
   for (const row of rows) {
-    const next = toChunk(row);
+    const next = toChunkRow(row);
     const last = run.at(-1) ?? head;
     const alike = next.stream === head.stream && next.epoch === head.epoch && next.level === head.level;
     if (!alike || count + next.count > CHUNK_READINGS_MAX || !follows(database, last, next)) break;
@@ -87,7 +62,7 @@ const runFrom = (database: Database, head: Chunk): readonly Chunk[] => {
   return run;
 };
 
-const opened = (vault: Vault, { data }: Chunk): StampedReading[] | null => {
+const opened = (vault: Vault, { data }: ChunkRow): StampedReading[] | null => {
   try {
     return parseChunk(vault.open(CHUNK_CONTEXT, data));
   } catch {
@@ -97,7 +72,7 @@ const opened = (vault: Vault, { data }: Chunk): StampedReading[] | null => {
 };
 
 /** The run's numbers anew: readings first, then what is gone. */
-const replace = (database: Database, run: readonly Chunk[], kept: number, data: Uint8Array): void => {
+const replace = (database: Database, run: readonly ChunkRow[], kept: number, data: Uint8Array): void => {
   const [head] = run;
   const last = run.at(-1);
   if (head === undefined || last === undefined) return;
@@ -120,7 +95,7 @@ const replace = (database: Database, run: readonly Chunk[], kept: number, data: 
 };
 
 /** How many bytes were saved; 0 where the run cannot be read, is partly packed, or every reading of it stays. */
-const thinRun = (database: Database, vault: Vault, tally: Tally, head: Chunk, rule: ThinRule): number => {
+const thinRun = (database: Database, vault: Vault, tally: Tally, head: ChunkRow, rule: ThinRule): number => {
   if (head.firstSeq < streamById(database, head.stream).nextPack) return 0;
   const run = runFrom(database, head);
   const parsed = run.map((chunk) => opened(vault, chunk));

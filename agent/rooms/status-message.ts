@@ -17,10 +17,6 @@ import { cardKey, offlineContent, type Snapshot, statusContent } from "./status-
 /** Under this name the outbox remembers the event ID of the first message, per room. */
 const reference = (roomId: string): string => `status-message ${roomId}`;
 
-/** An agent that is stopped just after its start waits this long, half a second in all, for its first message to be taken: only then can it be edited. */
-const SETTLING_LOOKS = 25;
-const SETTLING_LOOK_MS = 20;
-
 export interface StatusMessageOptions {
   readonly roomId: string;
   readonly everyMs: number;
@@ -51,12 +47,10 @@ export class StatusMessage implements SyncConsumer {
     this.#arm();
   }
 
-  /** The last word: what the room shows while the agent is away. */
-  async stop(): Promise<void> {
+  /** The last word: what the room shows while the agent is away. False: its first version is on its way, so ask again once it has arrived. */
+  async stop(): Promise<boolean> {
     this.halt();
-    const last: Snapshot = { ...this.#options.snapshot(), state: "offline" };
-    for (let look = 0; look < SETTLING_LOOKS && !(await this.#say(last)); look += 1)
-      await new Promise<void>((resolve) => void this.#runtime.timers.after(SETTLING_LOOK_MS, resolve));
+    return this.#say({ ...this.#options.snapshot(), state: "offline" });
   }
 
   /** In the sync's transaction: a redacted message is none any more. */
@@ -130,7 +124,7 @@ export class StatusMessage implements SyncConsumer {
       this.#runtime.log.error({ error: String(error) }, "the status message could not be stored");
   }
 
-  /** False: not now, its first version is on its way. */
+  /** False: not yet, its first version is on its way. */
   async #say(snapshot: Snapshot): Promise<boolean> {
     const { roomId, wake } = this.#options;
     const key = cardKey(snapshot);

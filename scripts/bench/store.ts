@@ -1,13 +1,14 @@
 // Readings per second made durable, against raw node:sqlite (issue 3, "Measured"). 100-byte rows, on the disk that holds the project, five rounds in
 // which each side has its turn, medians. Alone: `node scripts/bench/store.ts`.
+
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import type { Runtime } from "#agent/runtime.ts";
 import { openStore, type StoreOptions } from "#agent/store/open.ts";
 import type { Store } from "#agent/store/store.ts";
+import { runtime } from "#test/agent/store/runtime.ts";
 import { atLeast, type BenchRow, median } from "./row.ts";
 
 const ROUNDS = 5;
@@ -21,20 +22,6 @@ const CACHE = fileURLToPath(new URL("../../.cache/bench/", import.meta.url));
 
 /** What is measured: the source's openStore, or the one out of a bundle. */
 export type OpenStore = (options: StoreOptions) => Promise<Store>;
-
-const ignore = (): void => undefined;
-
-const runtime: Runtime = {
-  clock: { wallMs: () => Date.now(), monoMs: () => performance.now() },
-  timers: {
-    after: (delayMs, callback) => {
-      const timer = setTimeout(callback, delayMs);
-      return () => clearTimeout(timer);
-    },
-  },
-  random: (length) => randomBytes(length),
-  log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
-};
 
 const inFolder = async <T>(work: (folder: string) => T | Promise<T>): Promise<T> => {
   mkdirSync(CACHE, { recursive: true });

@@ -22,9 +22,9 @@ import type {
 } from "#agent/matrix/types.ts";
 import type { Log, Runtime } from "#agent/runtime.ts";
 import { openStore } from "#agent/store/open.ts";
+import { runtime as realTime } from "#test/agent/store/runtime.ts";
 
 const quiet = (): void => undefined;
-const SILENT: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
 export interface EncryptedClientOptions {
   readonly url: string;
@@ -49,22 +49,10 @@ export interface EncryptedClient {
   stop(): Promise<void>;
 }
 
-const runtimeOf = (log: Log): Runtime => ({
-  clock: { wallMs: () => Date.now(), monoMs: () => performance.now() },
-  timers: {
-    after: (delayMs, callback) => {
-      const timer = setTimeout(callback, delayMs);
-      return () => clearTimeout(timer);
-    },
-  },
-  random: (length) => randomBytes(length),
-  log,
-});
-
 export const startEncryptedClient = async (options: EncryptedClientOptions): Promise<EncryptedClient> => {
   const { accessToken, deviceId, password, strategy = "cross-signed", url, userId } = options;
   const folder = mkdtempSync(join(tmpdir(), "petrel-client-"));
-  const runtime = runtimeOf(options.log ?? SILENT);
+  const runtime: Runtime = { ...realTime, log: options.log ?? realTime.log };
   const store = await openStore({
     path: join(folder, "client.db"),
     key: randomBytes(32),

@@ -1,5 +1,7 @@
 // What one round of the kill loop does, drawn from the seed: when the agent is killed, and what the homeserver does to it meanwhile. Pure.
+
 import type { FaultKind } from "#test/homeserver/faults.ts";
+import { seeded } from "#test/support/seeded.ts";
 
 /** A moment that an onlooker can see, and how long after it the kill comes. */
 export type Moment =
@@ -23,17 +25,6 @@ export interface Round {
 }
 
 const RESTART_SHARE = 0.2;
-
-/** A small generator with a seed (mulberry32). */
-export const seeded = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
 
 const between = (random: () => number, from: number, until: number): number =>
   from + Math.floor(random() * (until - from + 1));

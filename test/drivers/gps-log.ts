@@ -1,23 +1,14 @@
 // A recorded GPS log that nobody had to drive for: a seeded drive of ten minutes around a small town, as a receiver would print it at one fix a second.
 // NMEA 0183 sentences GGA, RMC and VTG with valid checksums (8-bit XOR of all between `$` and `*`), CRLF line ends.
 // Regenerate with: node test/drivers/gps-log.ts > test/drivers/data/gps-drive.nmea
+
 import { fileURLToPath } from "node:url";
+import { seeded } from "#test/support/seeded.ts";
 
 const SEED = 20_261_124;
 const START = { lat: 48.1173, lon: 11.5167, altitude: 545.4 };
 const SECONDS = 600;
 const METRES_PER_DEGREE = 111_320;
-
-/** A small seeded generator (mulberry32), uniform in [0, 1). */
-const seeded = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
 
 /** The checksum of a sentence without its `$` and `*`: two hex digits. */
 export const checksum = (body: string): string =>

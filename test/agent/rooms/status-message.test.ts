@@ -54,3 +54,16 @@ it("is made anew when it was redacted while the agent runs", async () => {
   await server.waitUntil(() => messages(agent).length === 2);
   expect(messages(agent)[1]?.content["m.relates_to"]).toBeUndefined();
 });
+
+it("says offline although the agent is stopped while its first version is on its way", async () => {
+  const { messages, room, server, start } = await site();
+  const match = { method: "PUT", path: /send\/m\.room\.message/ };
+  const slow = server.fault({ kind: "slow", delayMs: 300, match, times: 1 });
+  const agent = await start();
+  await server.waitUntil(() => slow.hits() > 0 && room(agent) !== "" && agent.agent.upstream.linkUp());
+  await agent.stop();
+  expect(messages(agent).map(({ content }) => String(content["body"]))).toEqual([
+    expect.stringContaining("online"),
+    expect.stringContaining("offline"),
+  ]);
+});

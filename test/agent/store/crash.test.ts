@@ -1,7 +1,9 @@
 // kill -9 at seeded moments, under load, with the WAL restarted all the time: whatever was said to be durable is there afterwards.
+
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { acknowledged, idsOf, openTestStore, seeded, startChild, temporaryFolder } from "./support.ts";
+import { seeded } from "#test/support/seeded.ts";
+import { acknowledged, idsOf, openTestStore, startChild, temporaryFolder } from "./support.ts";
 
 const ROUNDS = 20;
 const SEED = 20_261_124;

@@ -1,13 +1,15 @@
 // Runs the child with the shim's log, then opens the store in many states that a power cut could have left.
+
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect } from "vitest";
 import { openStore } from "#agent/store/open.ts";
+import { seeded } from "#test/support/seeded.ts";
 import type { ChildTask } from "./child.ts";
 import { prepareScene, type Scene, startShimmed } from "./faulty.ts";
 import { acknowledgedBefore, type CrashState, crashStates, parseLog } from "./power-cut.ts";
 import { optionsFor } from "./runtime.ts";
-import { type Child, idsOf, openTestStore, seeded, temporaryFolder } from "./support.ts";
+import { type Child, idsOf, openTestStore, temporaryFolder } from "./support.ts";
 
 export interface PowerCuts {
   readonly seed: number;

@@ -39,17 +39,6 @@ export const idsOf = (store: Store): number[] =>
       .map((row) => Number(row["id"])),
   );
 
-/** A small generator with a seed (mulberry32): the same failing round again. */
-export const seeded = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
-
 export interface Child {
   readonly process: ChildProcess;
   /** Everything it said so far, a line each. */

@@ -4,26 +4,16 @@ import { describe, expect, it } from "vitest";
 import { createColumnsBuilder } from "#agent/telemetry/columns/builder.ts";
 import { MAGIC } from "#agent/telemetry/columns/format.ts";
 import { decodeColumns } from "#agent/telemetry/columns/parse.ts";
-import { TelemetryError } from "#agent/telemetry/errors.ts";
 import { PACK_INFLATED_BYTES_MAX, PACK_READINGS_MAX } from "#agent/telemetry/limits.ts";
 import { inflateWhole } from "#agent/telemetry/pack/inflate.ts";
 import type { PackReading } from "#agent/telemetry/received.ts";
 import { anyReadings } from "./arbitrary.ts";
+import { codeOf } from "./code-of.ts";
 
 const encode = (readings: readonly PackReading[], count: number = readings.length): Uint8Array => {
   const builder = createColumnsBuilder();
   for (const reading of readings) builder.add(reading);
   return builder.encode(count);
-};
-
-const codeOf = (work: () => unknown): string => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof TelemetryError) return error.code;
-    throw error;
-  }
-  return "taken";
 };
 
 const packOf = (body: readonly number[] | Uint8Array): Uint8Array =>

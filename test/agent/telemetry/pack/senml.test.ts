@@ -3,27 +3,17 @@ import { deflateSync, inflateSync } from "node:zlib";
 import { Decoder, Encoder } from "cbor-x/encode";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { TelemetryError } from "#agent/telemetry/errors.ts";
 import { PACK_INFLATED_BYTES_MAX } from "#agent/telemetry/limits.ts";
 import { createSenmlBuilder } from "#agent/telemetry/pack/senml.ts";
 import { decodeSenml } from "#agent/telemetry/pack/senml-parse.ts";
 import type { PackReading } from "#agent/telemetry/received.ts";
 import { anyReadings } from "../arbitrary.ts";
+import { codeOf } from "../code-of.ts";
 
 const encode = (readings: readonly PackReading[], count: number = readings.length): Uint8Array => {
   const builder = createSenmlBuilder();
   for (const reading of readings) builder.add(reading);
   return builder.encode(count);
-};
-
-const codeOf = (work: () => unknown): string => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof TelemetryError) return error.code;
-    throw error;
-  }
-  return "taken";
 };
 
 const encoder = new Encoder({ mapsAsObjects: false, useRecords: false, tagUint8Array: false });
