@@ -1,7 +1,7 @@
 // `petrel run`: the agent, until a signal ends it or it cannot go on.
 import { type Agent, startAgent } from "#agent/agent.ts";
-import { type ControlServer, startControl } from "#agent/control/server.ts";
-import { controlVerbs, type VerbContext } from "#agent/control/verbs.ts";
+import { type ControlServer, type LoadHandlers, startControl } from "#agent/control/server.ts";
+import type { VerbContext } from "#agent/control/verbs.ts";
 import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import { createLog } from "#agent/log.ts";
 import type { Outside } from "#agent/outside.ts";
@@ -75,11 +75,20 @@ const start = (
     fatal,
   });
 
+/** Loaded at the first request, once. */
+const verbsOf = (context: VerbContext): LoadHandlers => {
+  let verbs: ReturnType<LoadHandlers> | null = null;
+  return () => {
+    verbs ??= import("#agent/control/verbs.ts").then(({ controlVerbs }) => controlVerbs(context));
+    return verbs;
+  };
+};
+
 /** Without its control socket the agent still does its work: only the verbs cannot reach it. */
 const openControl = async (setting: Setting, context: VerbContext, log: Log): Promise<ControlServer> => {
   const path = socketOf(setting);
   try {
-    return await startControl(path, controlVerbs(context), log);
+    return await startControl(path, verbsOf(context), log);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     log.error(

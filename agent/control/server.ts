@@ -1,7 +1,7 @@
 // The control socket of a running agent: every verb of the command line that needs the store, the keys or the session goes through it.
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
+import { CliError, EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import { asObject, asString, field, parseJson } from "#agent/matrix/json.ts";
 import type { JsonObject, JsonValue } from "#agent/matrix/types.ts";
 import type { Log } from "#agent/runtime.ts";
@@ -34,27 +34,27 @@ const parseRequest = (line: string): ControlRequest | null => {
   return { verb, args: asObject(field(request, "args")) ?? {} };
 };
 
-const answer = async (
-  line: string,
-  handlers: Readonly<Record<string, Handler>>,
-  exchange: Exchange,
-): Promise<ControlAnswer> => {
+/** Gives the verbs by name: asked at each request, so that a start need not load what nobody may ever ask for. */
+export type LoadHandlers = () => Promise<Readonly<Record<string, Handler>>>;
+
+const answer = async (line: string, load: LoadHandlers, exchange: Exchange): Promise<ControlAnswer> => {
   const request = parseRequest(line);
   if (request === null) return { error: "expected one JSON object with a verb", code: EXIT.usage };
-  const handler = Object.hasOwn(handlers, request.verb) ? handlers[request.verb] : undefined;
-  if (handler === undefined)
-    return {
-      error: `the running agent does not know "${request.verb}": is it of another version?`,
-      code: EXIT.usage,
-    };
   try {
+    const handlers = await load();
+    const handler = Object.hasOwn(handlers, request.verb) ? handlers[request.verb] : undefined;
+    if (handler === undefined)
+      throw new CliError(
+        EXIT.usage,
+        `the running agent does not know "${request.verb}": is it of another version?`,
+      );
     return { result: await handler(request.args, exchange) };
   } catch (error) {
     return { error: messageOf(error), code: exitCodeOf(error) };
   }
 };
 
-const serve = (socket: Socket, handlers: Readonly<Record<string, Handler>>): void => {
+const serve = (socket: Socket, load: LoadHandlers): void => {
   const gone = new AbortController();
   const write = (value: ControlAnswer): void => {
     if (socket.destroyed) return;
@@ -63,7 +63,7 @@ const serve = (socket: Socket, handlers: Readonly<Record<string, Handler>>): voi
   };
   const exchange: Exchange = { event: (value) => write({ event: value }), signal: gone.signal };
   const take = lineSplitter((line) => {
-    void answer(line, handlers, exchange).then((value) => {
+    void answer(line, load, exchange).then((value) => {
       write(value);
       socket.end();
     });
@@ -88,17 +88,13 @@ const listen = (server: Server, path: string): Promise<void> =>
   });
 
 /** The store's lock is held, so a socket file that is there was left by a process that died. */
-export const startControl = async (
-  path: string,
-  handlers: Readonly<Record<string, Handler>>,
-  log: Log,
-): Promise<ControlServer> => {
+export const startControl = async (path: string, load: LoadHandlers, log: Log): Promise<ControlServer> => {
   rmSync(path, { force: true });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    serve(socket, handlers);
+    serve(socket, load);
   });
   server.maxConnections = CONTROL_CONNECTIONS_MAX;
   await listen(server, path);

@@ -7,18 +7,26 @@ import { wasEncrypted } from "./tables.ts";
 
 /** Asks for each room once a run. */
 export const clearRoomsOnly = (client: Pick<MatrixClient, "getState">, store: Store): Preparer => {
-  const clear = new Set<string>();
+  // Lanes ask at the same time: they share one question. Only a room that is clear is not asked for again.
+  const asked = new Map<string, Promise<boolean>>();
+  const ask = async (roomId: string): Promise<boolean> =>
+    !store.read((database) => wasEncrypted(database, roomId)) &&
+    (await client.getState(roomId, "m.room.encryption", "")) === null;
+  const isClear = async (roomId: string): Promise<boolean> => {
+    const answer = asked.get(roomId) ?? ask(roomId);
+    asked.set(roomId, answer);
+    const clear = await answer.catch((error: unknown) => {
+      asked.delete(roomId);
+      throw error;
+    });
+    if (!clear) asked.delete(roomId);
+    return clear;
+  };
   return {
     prepare: async ({ content, roomId, type }) => {
-      if (!clear.has(roomId)) {
-        const known = store.read((database) => wasEncrypted(database, roomId));
-        if (known || (await client.getState(roomId, "m.room.encryption", "")) !== null) {
-          const reason = `${roomId} is an encrypted room, and encryption.enabled is false: nothing is sent into it; enable encryption, or name another room`;
-          return { kind: "wait", delayMs: REFUSED_RETRY_MS, reason };
-        }
-        clear.add(roomId);
-      }
-      return { kind: "ready", wire: () => ({ type, content }) };
+      if (await isClear(roomId)) return { kind: "ready", wire: () => ({ type, content }) };
+      const reason = `${roomId} is an encrypted room, and encryption.enabled is false: nothing is sent into it; enable encryption, or name another room`;
+      return { kind: "wait", delayMs: REFUSED_RETRY_MS, reason };
     },
   };
 };

@@ -21,7 +21,7 @@ const silent: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore }
 
 const serve = async (handlers: Readonly<Record<string, Handler>>): Promise<string> => {
   const path = join(temporaryFolder(), "control.sock");
-  const server = await startControl(path, handlers, silent);
+  const server = await startControl(path, () => Promise.resolve(handlers), silent);
   onTestFinished(() => server.close());
   return path;
 };
@@ -134,7 +134,7 @@ describe("who goes away", () => {
       asked.resolve();
       return new Promise(ignore);
     };
-    const server = await startControl(path, { wait }, silent);
+    const server = await startControl(path, () => Promise.resolve({ wait }), silent);
     const error = fault(askAgent(path, { verb: "wait", args: {} }));
     await asked.promise;
     await server.close();
@@ -149,8 +149,8 @@ describe("who goes away", () => {
 describe("the socket", () => {
   it("of an agent that was killed is taken over", async () => {
     const path = join(temporaryFolder(), "control.sock");
-    const first = await startControl(path, {}, silent);
-    const second = await startControl(path, { echo }, silent);
+    const first = await startControl(path, () => Promise.resolve({}), silent);
+    const second = await startControl(path, () => Promise.resolve({ echo }), silent);
     onTestFinished(async () => {
       await first.close();
       await second.close();
