@@ -77,14 +77,15 @@ const checkRows = async (path: string, child: Child, context: string): Promise<v
   ).toEqual([]);
 };
 
-/** Runs the scenario with the `nth` call failing. Returns false when it ended without meeting the fault. */
-export const survives = async (cc: string, fault: Fault, nth: number): Promise<boolean> => {
+/** Runs the scenario, as long as `restarts` of the WAL, with the `nth` call failing. Returns false when it ended without meeting the fault. */
+export const survives = async (
+  cc: string,
+  fault: Fault,
+  nth: number,
+  restarts: number = RESTARTS,
+): Promise<boolean> => {
   const scene = prepareScene(cc);
-  const child = startShimmed(
-    scene,
-    { sources: 4, forcedBytes: FORCED_BYTES, restarts: RESTARTS },
-    envOf(fault, nth),
-  );
+  const child = startShimmed(scene, { sources: 4, forcedBytes: FORCED_BYTES, restarts }, envOf(fault, nth));
   const ended = await child.ended;
   const context = `${nth}: ${child.lines.slice(-8).join(" | ")}`;
   if (ended === "0") {
