@@ -52,3 +52,14 @@ export const createLog = async ({ level, format }: LogConfig, terminal: Terminal
     error: (fields, message) => logger.error(fields, message),
   };
 };
+
+/**
+ * The same log until `failed` is aborted. From then on warnings and errors are written as `debug`: what the parts of the agent still meet are consequences,
+ * and the one line that an operator has to act on is written by whoever ends the process.
+ */
+export const untilFailed = (log: Log, failed: AbortSignal): Log => ({
+  debug: log.debug,
+  info: log.info,
+  warn: (fields, message) => (failed.aborted ? log.debug : log.warn)(fields, message),
+  error: (fields, message) => (failed.aborted ? log.debug : log.error)(fields, message),
+});

@@ -3,7 +3,7 @@ import { type Agent, startAgent } from "#agent/agent.ts";
 import { type ControlServer, type LoadHandlers, startControl } from "#agent/control/server.ts";
 import type { VerbContext } from "#agent/control/verbs.ts";
 import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
-import { createLog } from "#agent/log.ts";
+import { createLog, untilFailed } from "#agent/log.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Log, Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
@@ -102,11 +102,11 @@ const openControl = async (setting: Setting, context: VerbContext, log: Log): Pr
 const runWithStore = async (
   outside: Outside,
   setting: Setting,
-  runtime: Runtime,
+  { log, ...outer }: Runtime,
   store: Store,
   ending: Ending,
 ): Promise<End> => {
-  const { log } = runtime;
+  const runtime = { ...outer, log: untilFailed(log, store.failed) };
   const agent = await start(outside, setting, runtime, store, ending);
   const { name: device } = setting.config.device;
   log.info({ version: VERSION, device, config: setting.configFile }, "Petrel runs");

@@ -331,9 +331,9 @@ describe("a store that cannot be used", () => {
       const agent = site.start(["run"], { env });
       await online(site, agent);
       writeFileSync(arm, "");
-      const ended = await agent.ended;
-      expect(ended.code).toBe(4);
-      expect(lines(ended.stderr, "error")[0]).toMatch(
+      expectEnd(
+        await agent.ended,
+        4,
         /^Petrel cannot go on: .*no space left on the disk; free some and start again/,
       );
       const before = site.telemetry().length;

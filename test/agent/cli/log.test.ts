@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createLog, type LogConfig } from "#agent/log.ts";
+import { createLog, type LogConfig, untilFailed } from "#agent/log.ts";
 import { makeSite, PASSWORD, type Site } from "./petrel.ts";
 
 const written = async (config: LogConfig, isTty: boolean): Promise<string> => {
@@ -50,6 +50,29 @@ describe("a log", () => {
   it("holds nothing below its level", async () => {
     expect(await written({ level: "error", format: "json" }, false)).not.toContain("open");
     expect(await written({ level: "debug", format: "json" }, false)).toContain("too fine");
+  });
+});
+
+describe("a log until something failed", () => {
+  it("says warnings and errors, and afterwards keeps them as debug", () => {
+    const said: string[] = [];
+    const at =
+      (level: string) =>
+      (_fields: unknown, message: string): void => {
+        said.push(`${level} ${message}`);
+      };
+    const failure = new AbortController();
+    const log = untilFailed(
+      { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") },
+      failure.signal,
+    );
+    log.warn({}, "before");
+    log.error({}, "before");
+    failure.abort();
+    log.info({}, "after");
+    log.warn({}, "after");
+    log.error({}, "after");
+    expect(said).toStrictEqual(["warn before", "error before", "info after", "debug after", "debug after"]);
   });
 });
 
