@@ -9,6 +9,7 @@ export interface CallOptions {
   readonly contentType?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** A larger answer is refused for good. */
   readonly bytesMax?: number;
   readonly signal?: AbortSignal;
   /** More texts that must not show in an error (a password in the body). */
@@ -51,7 +52,7 @@ export const callRaw = async (
     },
     ...(options.body === undefined ? {} : { body: bytesOf(options.body) }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-    ...(options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax }),
+    ...(options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax, tooLarge: "final" }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   const json = (): JsonObject => parseAnswer({ method, url, secrets: secretsOf(options) }, answer);

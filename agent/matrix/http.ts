@@ -28,6 +28,8 @@ export interface HttpRequest {
   /** Until the first byte of the answer; the time to send a long body is added. */
   readonly timeoutMs?: number;
   readonly bytesMax?: number;
+  /** An answer that is larger cannot become smaller: the caller's own bound (default: whoever answers is not what was meant, and may change). */
+  readonly tooLarge?: "final";
   readonly signal?: AbortSignal;
 }
 
@@ -112,9 +114,9 @@ const answerOf = (sent: ClientRequest, body: Uint8Array | undefined): Promise<In
 
 const tooLarge = (request: HttpRequest, bytesMax: number): MatrixError =>
   new MatrixError(
-    "unavailable",
+    request.tooLarge === "final" ? "local" : "unavailable",
     `${describeTarget(request.method, request.url)}: the answer is larger than ${bytesMax} bytes, the most that is taken`,
-    { inDoubt: true },
+    request.tooLarge === "final" ? { errcode: "M_TOO_LARGE" } : { inDoubt: true },
   );
 
 const largestBody = (request: HttpRequest, status: number): number => {

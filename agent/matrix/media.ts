@@ -17,6 +17,8 @@ export interface MediaCalls {
 }
 
 export interface Media {
+  /** The largest file that the server takes, or null where it names no limit. Asked once. */
+  uploadBytesMax(): Promise<number | null>;
   upload(content: Uint8Array, contentType: string, filename?: string): Promise<string>;
   download(mxcUri: string, bytesMax: number): Promise<Uint8Array>;
 }
@@ -44,10 +46,10 @@ const either = async <T>(first: () => Promise<T>, second: () => Promise<T>): Pro
 
 export const createMedia = (calls: MediaCalls): Media => {
   // Undefined until asked; null when the server names no limit.
-  let uploadBytesMax: number | null | undefined;
+  let asked: number | null | undefined;
 
-  const uploadLimit = async (): Promise<number | null> => {
-    if (uploadBytesMax !== undefined) return uploadBytesMax;
+  const uploadBytesMax = async (): Promise<number | null> => {
+    if (asked !== undefined) return asked;
     const config = await either(
       () => calls.json("/_matrix/client/v1/media/config"),
       () =>
@@ -56,13 +58,13 @@ export const createMedia = (calls: MediaCalls): Media => {
           () => Promise.resolve({}),
         ),
     );
-    uploadBytesMax = asInteger(field(config, "m.upload.size"));
-    return uploadBytesMax;
+    asked = asInteger(field(config, "m.upload.size"));
+    return asked;
   };
 
   // Synapse cuts the connection of an upload that is too large: it would look like a bad link and be tried for ever.
   const upload = async (content: Uint8Array, contentType: string, filename?: string): Promise<string> => {
-    const limit = await uploadLimit();
+    const limit = await uploadBytesMax();
     if (limit !== null && content.length > limit)
       throw new MatrixError(
         "local",
@@ -91,5 +93,5 @@ export const createMedia = (calls: MediaCalls): Media => {
     );
   };
 
-  return { upload, download };
+  return { uploadBytesMax, upload, download };
 };

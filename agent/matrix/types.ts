@@ -123,6 +123,8 @@ export interface MatrixClient {
     query: { from?: string; to?: string; direction: "b" | "f"; limit: number },
   ): Promise<MessagesPage>;
   sendToDevice(type: string, transactionId: string, messages: JsonObject): Promise<void>;
+  /** The largest file that the server takes, or null where it names no limit. Asked once. */
+  uploadBytesMax(): Promise<number | null>;
   upload(content: Uint8Array, contentType: string, filename?: string): Promise<string>;
   download(mxcUri: string, bytesMax: number): Promise<Uint8Array>;
   capabilities(): Promise<JsonObject>;

@@ -3,9 +3,11 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { refreshTokens, type Tokens, whoIs } from "#agent/matrix/login.ts";
 import { readSession } from "#agent/matrix/session-table.ts";
+import { downloadAttachment, uploadAttachment } from "#agent/media/attachment.ts";
 import { dendriteAvailable, startDendrite } from "#scripts/dendrite.ts";
 import type { RealServer } from "#scripts/servers/types.ts";
 import { startSynapse, synapseAvailable } from "#scripts/synapse.ts";
+import { accessOf, same, someBytes } from "#test/agent/media/support.ts";
 import { needs } from "#test/support/peers.ts";
 import {
   countsOf,
@@ -102,6 +104,15 @@ const story = (): void => {
     const uri = await rig.client.upload(content, "application/octet-stream", "log ü.bin");
     expect(Buffer.from(await rig.client.download(uri, 60_000)).equals(content)).toBe(true);
     expect((await failureOf(rig.client.download(uri, 100))).message).toContain("larger than 100 bytes");
+  });
+
+  it("uploads an encrypted attachment, which another account downloads", async () => {
+    const rig = await newcomer("device");
+    const reader = await newcomer("operator");
+    const content = someBytes(300_001);
+    const file = await uploadAttachment(accessOf(rig.client), content);
+    expect(same(await downloadAttachment(accessOf(reader.client), file, 300_001), content)).toBe(true);
+    expect(await rig.client.uploadBytesMax()).toBeGreaterThan(1_000_000);
   });
 
   it("sends the largest event that it lets through", async () => {
