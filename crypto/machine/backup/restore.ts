@@ -59,7 +59,7 @@ export function restoreEntries(context: Context, entries: readonly BackupEntry[]
   for (const { roomId, sessionId, data } of entries) {
     try {
       const { session } = decryptBackedUpSession(key, data);
-      const imported = importSession(context, { ...session, roomId, sessionId }, "backup");
+      const imported = importSession(context, { ...session, roomId, sessionId }, { origin: "backup" });
       counts[imported] += 1;
       const row = context.rows.get("inbound", roomId, sessionId);
       if (imported !== "known" && row !== null) {
@@ -92,7 +92,7 @@ export function importSessions(context: Context, sessions: readonly ExportedSess
   const counts = { new: 0, better: 0, known: 0, failed: 0 };
   for (const session of sessions) {
     try {
-      counts[importSession(context, session, "file")] += 1;
+      counts[importSession(context, session, { origin: "file" })] += 1;
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
       counts.failed += 1;

@@ -6,8 +6,7 @@ import { MEGOLM_ALGORITHM } from "../account/device-keys.ts";
 import type { Context } from "../context.ts";
 import { REASON_CHARS_MAX } from "../limits.ts";
 import type { OlmPlaintext } from "../olm/check.ts";
-import type { InboundRow } from "../store/store.ts";
-import { keepInbound, type RoomKey } from "./inbound.ts";
+import { type RoomKey, takeInbound } from "./inbound.ts";
 
 const SHARED_HISTORY = ["shared_history", "m.shared_history", "org.matrix.msc3061.shared_history"];
 const WHAT = "m.room_key";
@@ -43,35 +42,21 @@ function takeRoomKey(context: Context, message: OlmPlaintext): RoomKey {
     context.provider,
     stringMember(content, "session_key", WHAT),
   );
-  if (session.sessionId !== sessionId) throw new CryptoError("PROTOCOL", `${WHAT}: its ID is not its key's`);
   const sharedHistory = SHARED_HISTORY.some((name) => member(content, name) === true);
-  const known = context.rows.get("inbound", roomId, sessionId);
-  const fresh: InboundRow = {
-    state: session.exportState(),
-    owner: sender,
-    curve25519,
-    ed25519,
-    sharedHistory,
-    origin: "device",
-    forwardedBy: null,
-  };
-  keepInbound(context, { roomId, sessionId }, known === null ? fresh : merged(context, known, fresh));
+  takeInbound(
+    context,
+    { roomId, sessionId },
+    {
+      state: session.exportState(),
+      owner: sender,
+      curve25519,
+      ed25519,
+      sharedHistory,
+      origin: "device",
+      forwardedBy: null,
+    },
+  );
   return { roomId, sessionId };
-}
-
-/** The best of a session that is known and one that its maker sends: the earlier index, and the maker's word on whose it is. */
-function merged(context: Context, known: InboundRow, fresh: InboundRow): InboundRow {
-  if (known.owner !== null && (known.owner !== fresh.owner || known.curve25519 !== fresh.curve25519)) {
-    throw new CryptoError("PROTOCOL", `${WHAT}: the session is known as another device's`);
-  }
-  const open = ({ state }: InboundRow): MegolmInboundSession =>
-    new MegolmInboundSession(context.provider, state);
-  const both = open(known).merge(open(fresh));
-  if (both !== null) return { ...fresh, state: both.exportState() };
-  if (known.owner !== null)
-    throw new CryptoError("PROTOCOL", `${WHAT}: it stands against the one that is known`);
-  // What came from elsewhere proved nothing; what its maker sends does.
-  return fresh;
 }
 
 /** Why a key will not come. In clear, so it proves nothing: it only explains what cannot be read. */
