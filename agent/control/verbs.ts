@@ -4,6 +4,7 @@ import type { Config } from "#agent/config/config.ts";
 import { LANES, type Lane } from "#agent/delivery/lanes.ts";
 import { deadLetters, waitingIn } from "#agent/delivery/outbox.ts";
 import type { EncryptionView } from "#agent/encryption/engine.ts";
+import { explain } from "#agent/encryption/undecrypted.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import { identityVerbs } from "#agent/identity/verbs.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
@@ -75,7 +76,9 @@ const readingsOf = (readings: readonly ChannelView[]): object[] =>
 const encryptionLines = ({ crossSigning, undecrypted, without }: EncryptionView): string[] => {
   const hints = [
     ...(crossSigning === "ours" ? [] : [`this device is not cross-signed (${crossSigning})`]),
-    ...Object.entries(undecrypted).map(([cause, count]) => `${count} events cannot be read: ${cause}`),
+    ...Object.entries(undecrypted).map(
+      ([cause, count]) => `${count} events cannot be read: ${explain(cause)}`,
+    ),
     ...[...new Set(Object.values(without).flat())].map(
       (member) => `${member} cannot read: none of their devices is cross-signed`,
     ),

@@ -30,6 +30,8 @@ export const createAccess = (
   machine: Machine,
   log: Log,
   nowMs: () => number,
+  /** Sessions became readable in a transaction of `in`'s: in it what waits for them is read. What it gives back is called after it. */
+  keysCame?: (calls: MachineCalls, database: Database) => () => void,
 ): Access => {
   const on = (database: Database): MachineCalls =>
     machine.on(createMachineStore(database, store.vault, provider), Math.round(nowMs()));
@@ -45,13 +47,16 @@ export const createAccess = (
     tell,
     in: async (work) => {
       let notices: readonly Notice[] = [];
+      let after: (() => void) | undefined;
       const result = await store.transaction((database) => {
         const calls = on(database);
         const made = work(calls, database);
+        if (calls.readable.length > 0) after = keysCame?.(calls, database);
         notices = calls.notices;
         return made;
       });
       tell(notices);
+      after?.();
       return result;
     },
   };

@@ -23,7 +23,8 @@ import { createMachine } from "#crypto/machine/machine.ts";
 import type { RequestKind } from "#crypto/machine/requests.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
 import { type Access, createAccess, fromCrypto } from "./access.ts";
-import { batchOf, ENCRYPTED, openBatch, openForDevices, type Turn } from "./incoming.ts";
+import { ENCRYPTED, openBatch, openForDevices, openForKeys, type Turn } from "./incoming.ts";
+import { Late } from "./late.ts";
 import { SHARE_RETRY_MS } from "./limits.ts";
 import { Members } from "./members.ts";
 import { answerChallenge, deliverRoomEvent } from "./outside-requests.ts";
@@ -77,7 +78,9 @@ export class Engine implements SyncOpener, Preparer {
   readonly #members: Members;
   readonly #pump: Pump;
   readonly #sharing: Sharing;
-  #downstream: readonly SyncConsumer[] = [];
+  readonly #late: Late;
+  /** No batch was opened yet in this run. */
+  #fresh = true;
   /** What the last batch's machine had to say, for when it is committed. */
   #said: () => void = () => undefined;
   #aheadRunning = false;
@@ -89,7 +92,11 @@ export class Engine implements SyncOpener, Preparer {
     const { deviceId, userId } = client;
     const trustedMasters = new Map(Object.entries(config.trusted));
     const machine = createMachine({ provider: nodeProvider, userId, deviceId, trustedMasters });
-    this.#access = createAccess(store, nodeProvider, machine, runtime.log, nowMs);
+    this.#late = new Late(store, (error) => this.#complain(error));
+    this.#access = createAccess(store, nodeProvider, machine, runtime.log, nowMs, (calls, database) => {
+      const turn = this.#turn(database, calls);
+      return this.#late.take(openForKeys(turn, [...calls.readable]), database);
+    });
     this.#members = new Members(client);
     this.#pump = new Pump(this.#access, store, client, runtime, {
       auth: (challenge) => answerChallenge(options, challenge),
@@ -121,7 +128,7 @@ export class Engine implements SyncOpener, Preparer {
 
   /** Who gets what could not be read with its sync, but later. */
   deliverTo(consumers: readonly SyncConsumer[]): void {
-    this.#downstream = consumers;
+    this.#late.deliverTo(consumers);
   }
 
   /** Gets these rooms ready before anything is to be sent into them. */
@@ -143,7 +150,7 @@ export class Engine implements SyncOpener, Preparer {
     const turn = this.#turn(database);
     const { changed, left } = this.#members.apply(batch);
     for (const roomId of left) turn.calls.invalidateRoomKey(roomId);
-    const opened = openBatch(turn, batch);
+    const opened = openBatch(turn, batch, this.#fresh);
     const moved = changed.size > 0 || batch.initial || batch.toDevice.length > 0;
     if (moved || batch.deviceLists.changed.length > 0 || batch.deviceLists.left.length > 0)
       this.#sharing.touch();
@@ -156,6 +163,7 @@ export class Engine implements SyncOpener, Preparer {
   }
 
   opened(): void {
+    this.#fresh = false;
     this.#said();
     this.#said = () => undefined;
     this.#pump.kick();
@@ -213,9 +221,8 @@ export class Engine implements SyncOpener, Preparer {
     }));
   }
 
-  #turn(database: Database): Turn {
+  #turn(database: Database, calls = this.#access.on(database)): Turn {
     const { client, nowMs, runtime } = this.#options;
-    const calls = this.#access.on(database);
     return { calls, database, nowMs: nowMs(), log: runtime.log, userId: client.userId };
   }
 
@@ -250,15 +257,10 @@ export class Engine implements SyncOpener, Preparer {
   /** Messages of devices that were not known when they came. */
   async #openLate(): Promise<void> {
     try {
-      const batch = await this.#options.store.transaction((database) => {
-        const entries = openForDevices(this.#turn(database));
-        const made = batchOf(entries);
-        if (entries.length > 0) for (const consumer of this.#downstream) consumer.apply(made, database);
-        return entries.length > 0 ? made : null;
-      });
-      if (batch === null) return;
-      await this.#options.store.durable();
-      for (const consumer of this.#downstream) consumer.committed?.(batch);
+      const after = await this.#options.store.transaction((database) =>
+        this.#late.take(openForDevices(this.#turn(database)), database),
+      );
+      after();
     } catch (error) {
       this.#complain(error);
     }

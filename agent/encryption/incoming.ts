@@ -5,13 +5,16 @@ import type { Log } from "#agent/runtime.ts";
 import type { Database } from "#agent/store/store.ts";
 import type { MachineCalls } from "#crypto/machine/machine.ts";
 import type { ToDeviceResult } from "#crypto/machine/olm/receive.ts";
-import type { RoomEventResult } from "#crypto/machine/rooms/decrypt.ts";
+import type { RoomKey } from "#crypto/machine/rooms/inbound.ts";
+import { causeCode, type RoomEventResult } from "#crypto/machine/rooms/outcome.ts";
 import { isJsonObject } from "#crypto/shape.ts";
 import { UNKNOWN_DEVICE_WAIT_MS } from "./limits.ts";
 import {
   explain,
   forgetUndecrypted,
   keepUndecrypted,
+  keptSessions,
+  nameCause,
   ofCause,
   ofSession,
   type Undecrypted,
@@ -37,6 +40,7 @@ const rawOf = ({ event }: TimelineEvent): JsonObject => ({
   sender: event.sender,
   origin_server_ts: event.originServerTs,
   content: event.content,
+  unsigned: event.unsigned,
 });
 
 const readable = ({ event, provenance }: TimelineEvent, result: Readable): TimelineEvent => ({
@@ -58,9 +62,9 @@ type Opening =
 const tryOpen = ({ calls }: Turn, entry: TimelineEvent, patient: boolean): Opening => {
   const result = calls.decryptRoomEvent(entry.event.roomId, rawOf(entry));
   if (result.kind === "refused") return { kind: "never", cause: result.cause };
-  if (result.kind === "undecryptable")
-    return { kind: "later", cause: result.cause === "withheld" ? result.code : result.cause };
-  if (result.device === null && patient) {
+  if (result.kind === "undecryptable") return { kind: "later", cause: causeCode(result) ?? "" };
+  // Of a key that came from elsewhere than its maker nobody ever knows the device.
+  if (result.device === null && result.origin === "device" && patient) {
     // Followed from now on: who it is comes with the answer to the query.
     calls.trackUsers([entry.event.sender]);
     return { kind: "later", cause: UNKNOWN_DEVICE };
@@ -88,10 +92,13 @@ const openNew = (turn: Turn, entry: TimelineEvent): TimelineEvent | null => {
   return null;
 };
 
-const openKept = (turn: Turn, { entry, atMs }: Undecrypted): TimelineEvent | null => {
+const openKept = (turn: Turn, { cause, entry, atMs }: Undecrypted): TimelineEvent | null => {
   const patient = Math.abs(turn.nowMs - atMs) < UNKNOWN_DEVICE_WAIT_MS;
   const opening = tryOpen(turn, entry, patient);
-  if (opening.kind === "later") return null;
+  if (opening.kind === "later") {
+    if (opening.cause !== cause) nameCause(turn.database, entry.event.eventId, opening.cause);
+    return null;
+  }
   forgetUndecrypted(turn.database, entry.event.eventId);
   return opening.kind === "open" ? opening.entry : null;
 };
@@ -99,16 +106,22 @@ const openKept = (turn: Turn, { entry, atMs }: Undecrypted): TimelineEvent | nul
 const present = <T>(list: readonly (T | null)[]): T[] => list.filter((item): item is T => item !== null);
 
 /** What waited for these keys. */
-const openForKeys = (turn: Turn, results: readonly ToDeviceResult[]): TimelineEvent[] =>
-  present(
-    results.flatMap((result) =>
-      result.kind === "room-key"
-        ? ofSession(turn.database, result.key.roomId, result.key.sessionId).map((kept) =>
-            openKept(turn, kept),
-          )
-        : [],
+export const openForKeys = (turn: Turn, keys: readonly RoomKey[]): TimelineEvent[] => {
+  const distinct = new Map(keys.map((key) => [JSON.stringify([key.roomId, key.sessionId]), key]));
+  return present(
+    [...distinct.values()].flatMap(({ roomId, sessionId }) =>
+      ofSession(turn.database, roomId, sessionId).map((kept) => openKept(turn, kept)),
     ),
   );
+};
+
+/** Sessions that somebody says will not come: what waits for them has another cause now. */
+const withheld = (results: readonly ToDeviceResult[]): RoomKey[] =>
+  results.flatMap((result) => {
+    if (result.kind !== "plain" || result.type !== "m.room_key.withheld") return [];
+    const { room_id: roomId, session_id: sessionId } = result.content;
+    return typeof roomId === "string" && typeof sessionId === "string" ? [{ roomId, sessionId }] : [];
+  });
 
 /** What waited to know its device, after a query was answered or waited for long enough. */
 export const openForDevices = (turn: Turn): TimelineEvent[] =>
@@ -163,8 +176,8 @@ const takeKeys = ({ calls }: Turn, batch: SyncBatch): readonly ToDeviceResult[] 
   return results;
 };
 
-/** The batch with its events opened. */
-export const openBatch = (turn: Turn, batch: SyncBatch): SyncBatch => {
+/** The batch with its events opened. `fresh`: the first one of a run, in which all that waits is tried: keys may have come while nobody looked. */
+export const openBatch = (turn: Turn, batch: SyncBatch, fresh: boolean): SyncBatch => {
   const results = takeKeys(turn, batch);
   const joined = new Map<string, JoinedRoom>();
   for (const [roomId, room] of batch.joined) {
@@ -173,6 +186,7 @@ export const openBatch = (turn: Turn, batch: SyncBatch): SyncBatch => {
     for (const entry of timeline) takeVerification(turn, entry);
     joined.set(roomId, { ...room, timeline });
   }
-  const late = [...openForKeys(turn, results), ...openForDevices(turn)];
+  const keys = fresh ? keptSessions(turn.database) : [...turn.calls.readable, ...withheld(results)];
+  const late = [...openForKeys(turn, keys), ...openForDevices(turn)];
   return { ...batch, joined: withEntries(joined, late) };
 };
