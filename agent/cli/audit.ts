@@ -1,8 +1,9 @@
 // `petrel audit room`: whether a room holds every reading once. Exit code 1 where it does not, or where that cannot be known.
 import { EXIT } from "#agent/exit.ts";
 import type { Outside } from "#agent/outside.ts";
-import { createAudit, type StreamReport, type Stretch } from "#agent/subscriptions/audit.ts";
+import { createAudit, isWhole, type StreamReport, type Stretch } from "#agent/subscriptions/audit.ts";
 import { walkRoom } from "#agent/subscriptions/walk.ts";
+import { timeText } from "#agent/telemetry/lines.ts";
 import { printable } from "./printable.ts";
 import { withRoom } from "./room-source.ts";
 import { loadSetting } from "./setting.ts";
@@ -31,24 +32,30 @@ const listText = (texts: readonly string[]): string =>
 
 const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-const streamLines = (report: StreamReport): string[] => {
-  const {
-    bootSeq,
-    device,
-    events,
-    gaps,
-    lost,
-    outOfOrder,
-    readings,
-    repeatedEvents,
-    repeatedNumbers,
-    stream,
-  } = report;
-  const lines = [
-    `${device}, boot ${bootSeq}, stream ${stream}: ${plural(readings, "reading")} in ${plural(events, "event")}`,
-    ...Object.entries(lost).map(([reason, count]) => `  lost and told: ${count} (${reason})`),
+const headLine = ({ bootSeq, device, end, events, readings, stream }: StreamReport): string => {
+  const boot = bootSeq === null ? "" : `, boot ${bootSeq}`;
+  const closed = end === null ? "" : `; it ended at #${end - 1}`;
+  return `${device}${boot}, stream ${stream}: ${plural(readings, "reading")} in ${plural(events, "event")}${closed}`;
+};
+
+const lossLines = ({ lost, lostChannels, lostWhen }: StreamReport): string[] => {
+  const channels = Object.entries(lostChannels).map(([name, count]) => `${count} ${name}`);
+  return [
+    ...Object.entries(lost).map(([reason, count]) => {
+      const when = lostWhen[reason];
+      const dates = when === undefined ? "" : `, ${timeText(when.fromMs)} to ${timeText(when.untilMs)}`;
+      return `  lost and told: ${count} (${reason}${dates})`;
+    }),
+    ...(channels.length === 0 ? [] : [`    of channels: ${listText(channels)}`]),
   ];
+};
+
+const streamLines = (report: StreamReport): string[] => {
+  const { beyond, gaps, outOfOrder, repeatedEvents, repeatedNumbers, unexplained } = report;
+  const lines = [headLine(report), ...lossLines(report)];
   if (gaps.length > 0) lines.push(`  MISSING: ${listText(gaps.map(stretchText))}`);
+  if (unexplained > 0) lines.push(`  NOT EXPLAINED: ${plural(unexplained, "lost reading")} without a date`);
+  if (beyond > 0) lines.push(`  BEYOND ITS END: ${plural(beyond, "reading")}`);
   if (repeatedNumbers > 0)
     lines.push(`  REPEATED: ${plural(repeatedNumbers, "reading")} in ${plural(repeatedEvents, "event")}`);
   if (outOfOrder > 0) lines.push(`  OUT OF ORDER: ${plural(outOfOrder, "event")}`);
@@ -62,9 +69,13 @@ const verdict = ({ streams, unreadable }: Result): string => {
   const gaps = sum(streams, (report) => report.gaps.reduce((all, { from, until }) => all + until - from, 0));
   const repeated = sum(streams, (report) => report.repeatedNumbers);
   const outOfOrder = sum(streams, (report) => report.outOfOrder);
+  const unexplained = sum(streams, (report) => report.unexplained);
+  const beyond = sum(streams, (report) => report.beyond);
   const words = [
     gaps === 0 ? "no gap" : `${plural(gaps, "reading")} missing`,
     repeated === 0 ? "no duplicate" : plural(repeated, "duplicate"),
+    ...(unexplained === 0 ? [] : [`${unexplained} lost and not explained`]),
+    ...(beyond === 0 ? [] : [`${plural(beyond, "reading")} behind the end of a stream`]),
     ...(outOfOrder === 0 ? [] : [`${plural(outOfOrder, "event")} out of order`]),
     ...(unreadable.length === 0 ? [] : [`${plural(unreadable.length, "event")} that cannot be read`]),
   ];
@@ -73,10 +84,6 @@ const verdict = ({ streams, unreadable }: Result): string => {
     "reading",
   )} of ${plural(streams.length, "stream")}`;
 };
-
-const isWhole = ({ streams, unreadable }: Result): boolean =>
-  unreadable.length === 0 &&
-  streams.every((report) => report.gaps.length + report.repeatedNumbers + report.outOfOrder === 0);
 
 const print = (outside: Outside, result: Result): void => {
   const unreadable = result.unreadable
@@ -109,5 +116,5 @@ export const auditRoom = async (
   });
   if (options.json === true) outside.stdout.write(`${JSON.stringify(result)}\n`);
   else print(outside, result);
-  return isWhole(result) ? EXIT.ok : EXIT.failed;
+  return result.unreadable.length === 0 && result.streams.every(isWhole) ? EXIT.ok : EXIT.failed;
 };

@@ -27,7 +27,8 @@ export interface Filled {
 const headOf = (device: string, part: Part, taken: Taken): BatchHead => {
   const { clock, lost, offsetMs, seq, stream } = taken;
   const epoch = { boot: stream.boot, bootSeq: stream.bootSeq, clock };
-  return { device, stream: stream.name, epoch, offsetMs, seq, lost, historical: part === "backlog" };
+  const after = seq === 0 ? (stream.after ?? undefined) : undefined;
+  return { device, stream: stream.name, epoch, offsetMs, seq, lost, historical: part === "backlog", after };
 };
 
 const roughSize = ({ name, unit = "", value }: StampedReading): number =>

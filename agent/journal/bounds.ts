@@ -1,8 +1,10 @@
 // What gives way when the journal is over its bounds, by whole chunks, so that the space comes back: what is too old, then the oldest, dropped or thinned.
 import type { Database, Row, Vault } from "#agent/store/store.ts";
 import { ageMs, bootById, type KnownBoot, type Now } from "./boots.ts";
+import { openReadings } from "./chunk.ts";
 import { GIVE_WAY_CHUNKS_MAX } from "./limits.ts";
-import { type LossReason, noteLoss } from "./losses.ts";
+import { countLost, noteLoss } from "./losses.ts";
+import { type ChannelCounts, countByChannel, NO_CHANNELS } from "./lost-channels.ts";
 import { type Stream, streamById } from "./stream.ts";
 import type { ThinRule } from "./thin.ts";
 import { thinNext } from "./thin-chunks.ts";
@@ -59,10 +61,26 @@ const oldest = (database: Database): Oldest | null => {
   return row === null ? null : toOldest(database, row);
 };
 
-const drop = (database: Database, tally: Tally, chunk: Oldest, reason: LossReason): void => {
+/** Whose readings a chunk still holds: its last ones. What cannot be read any more is told without. */
+const channelsOf = (database: Database, vault: Vault, { count, id }: Oldest): ChannelCounts => {
+  const data = database.prepare("SELECT data FROM journal_chunk WHERE id = ?").get(id)?.["data"];
+  if (!(data instanceof Uint8Array)) return NO_CHANNELS;
+  const readings = openReadings(vault, data);
+  return readings === null ? NO_CHANNELS : countByChannel(readings.slice(-count));
+};
+
+const drop = (
+  database: Database,
+  vault: Vault,
+  tally: Tally,
+  chunk: Oldest,
+  reason: "aged" | "full",
+): void => {
   const { atMs, bytes, count, from, id, stream } = chunk;
+  const channels = channelsOf(database, vault, chunk);
   database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(id);
-  noteLoss(database, stream.rowId, { from, count, reason, fromMs: atMs, untilMs: atMs });
+  noteLoss(database, vault, stream.rowId, { from, count, reason, fromMs: atMs, untilMs: atMs, channels });
+  countLost(database, reason, count);
   tally.bytes -= bytes;
   tally.readings -= count;
   if (stream.rowId === tally.stream.rowId) tally.live -= count;
@@ -77,20 +95,26 @@ const isAged = (database: Database, tally: Tally, now: Now, chunk: Oldest, ageMa
 };
 
 /** Drops what has waited too long; bounded, the rest goes the next time. True if something went. */
-export const dropAged = (database: Database, tally: Tally, now: Now, ageMaxMs: number): boolean => {
+export const dropAged = (
+  database: Database,
+  vault: Vault,
+  tally: Tally,
+  now: Now,
+  ageMaxMs: number,
+): boolean => {
   let dropped = 0;
   for (; dropped < GIVE_WAY_CHUNKS_MAX; dropped += 1) {
     const chunk = oldest(database);
     if (chunk === null || !isAged(database, tally, now, chunk, ageMaxMs)) break;
-    drop(database, tally, chunk, "aged");
+    drop(database, vault, tally, chunk, "aged");
   }
   return dropped > 0;
 };
 
-const dropOldest = (database: Database, tally: Tally): boolean => {
+const dropOldest = (database: Database, vault: Vault, tally: Tally): boolean => {
   const chunk = oldest(database);
   if (chunk === null) return false;
-  drop(database, tally, chunk, "full");
+  drop(database, vault, tally, chunk, "full");
   return true;
 };
 
@@ -106,10 +130,10 @@ export const giveWay = (
   needed: number,
 ): void => {
   const { ageMaxMs, bytesMax, thin = THIN_DEFAULT, whenFull } = policy;
-  if (ageMaxMs !== undefined) dropAged(database, tally, now, ageMaxMs);
+  if (ageMaxMs !== undefined) dropAged(database, vault, tally, now, ageMaxMs);
   if (whenFull === "reject") return;
   // Where thinning saves nothing any more, the oldest chunk goes.
   const step = (): boolean =>
-    (whenFull === "thin" && thinNext(database, vault, tally, thin)) || dropOldest(database, tally);
+    (whenFull === "thin" && thinNext(database, vault, tally, thin)) || dropOldest(database, vault, tally);
   while (tally.bytes + needed > bytesMax && step());
 };

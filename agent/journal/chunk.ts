@@ -2,8 +2,10 @@
 //   01 | JSON      02 | deflate(JSON)      [ ...: JSON of the first version, one array a reading
 //   {"k":[[name, unit?], ...], "t":time_ms, "m":mono_ms, "r":[k, +time, +mono, value, ...]}   bytes as {"b": base64}
 import { deflateRawSync, inflateRawSync } from "node:zlib";
+import type { Vault } from "#agent/store/store.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
 import { CHUNK_PLAIN_BYTES_MAX, DEFLATE_BYTES_MIN } from "./limits.ts";
+import { CHUNK_CONTEXT } from "./tables.ts";
 
 type Cell = string | number | boolean | { readonly b: string } | null;
 
@@ -116,5 +118,14 @@ export const parseChunk = (data: Uint8Array): StampedReading[] => {
       );
     default:
       throw broken();
+  }
+};
+
+/** Null: the disk changed it. */
+export const openReadings = (vault: Vault, sealed: Uint8Array): StampedReading[] | null => {
+  try {
+    return parseChunk(vault.open(CHUNK_CONTEXT, sealed));
+  } catch {
+    return null;
   }
 };

@@ -4,7 +4,7 @@
 // for their reading share one sync, and one source alone pays one sync a reading, unless its flush interval says that it may wait for others.
 import type { Clock, Timers } from "#agent/runtime.ts";
 import type { Database, Store } from "#agent/store/store.ts";
-import type { ClockLine, ClockState } from "#agent/telemetry/reading.ts";
+import type { ClockLine, ClockState, StampedReading } from "#agent/telemetry/reading.ts";
 import type { EmitResult } from "#drivers/driver.ts";
 import { ageMs, bootById, type Now } from "./boots.ts";
 import { dropAged } from "./bounds.ts";
@@ -21,6 +21,7 @@ import {
   writeDeliveries,
 } from "./ledger.ts";
 import { PENDING_BYTES_MAX, PENDING_READINGS_MAX } from "./limits.ts";
+import { addCounts, countByChannel } from "./lost-channels.ts";
 import { addStream, type Boot, streamById } from "./stream.ts";
 import type { Taken } from "./take.ts";
 
@@ -82,17 +83,30 @@ const refusalOf = (
   return null;
 };
 
+const putBack = (list: Unnumbered[], loss: Unnumbered): void => {
+  const at = list.findIndex(({ reason }) => reason === loss.reason);
+  const known = list[at];
+  if (known === undefined) list.push(loss);
+  else
+    list[at] = {
+      ...known,
+      count: known.count + loss.count,
+      fromMs: Math.min(known.fromMs, loss.fromMs),
+      untilMs: Math.max(known.untilMs, loss.untilMs),
+      channels: addCounts(known.channels, loss.channels),
+    };
+};
+
 /** Joined by reason: a source that goes on while the journal refuses must not fill the memory. */
 const addUnnumbered = (
   list: Unnumbered[],
   reason: Unnumbered["reason"],
-  count: number,
+  readings: readonly StampedReading[],
   atMs: number,
 ): void => {
-  const at = list.findIndex((loss) => loss.reason === reason);
-  const known = list[at];
-  if (known === undefined) list.push({ reason, count, fromMs: atMs, untilMs: atMs });
-  else list[at] = { ...known, count: known.count + count, untilMs: atMs };
+  const count = readings.length;
+  const channels = countByChannel(readings);
+  putBack(list, { reason, count, fromMs: atMs, untilMs: atMs, channels });
 };
 
 /** The numbers that a transaction changed, as differences: the packer may have taken readings out between the transaction and its continuation. */
@@ -139,14 +153,14 @@ class OpenJournal implements Journal {
     this.#gathering = createGathering({
       ...time,
       commit: (deliveries) => this.#commit(deliveries),
-      lost: ({ readings }) => this.#lose("store", readings.length),
+      lost: ({ readings }) => this.#lose("store", readings),
     });
   }
 
   append(delivery: Delivery): Promise<EmitResult> {
     const reason = refusalOf(delivery, this.#ledger, this.#policy, this.#gathering.waiting());
     if (reason === null) return this.#gathering.add(delivery);
-    this.#lose("refused", delivery.readings.length);
+    this.#lose("refused", delivery.readings);
     return Promise.resolve({ outcome: "refused", reason });
   }
 
@@ -200,7 +214,7 @@ class OpenJournal implements Journal {
     if (ageMaxMs === undefined || this.#ledger.readings === 0) return;
     await this.#transact((database) => {
       const draft = { ...this.#ledger };
-      dropAged(database, draft, this.#now(), ageMaxMs);
+      dropAged(database, this.#store.vault, draft, this.#now(), ageMaxMs);
       return draft;
     });
   }
@@ -215,9 +229,9 @@ class OpenJournal implements Journal {
     return { monoMs: clock.monoMs(), wallMs: clockKnown() ? clock.wallMs() : null };
   }
 
-  #lose(reason: Unnumbered["reason"], count: number): void {
-    this.#ledger.lost += count;
-    addUnnumbered(this.#unnumbered, reason, count, this.#time.clock.wallMs());
+  #lose(reason: Unnumbered["reason"], readings: readonly StampedReading[]): void {
+    this.#ledger.lost += readings.length;
+    addUnnumbered(this.#unnumbered, reason, readings, this.#time.clock.wallMs());
   }
 
   /** `work` gives the ledger as it is after the commit. */
@@ -245,8 +259,7 @@ class OpenJournal implements Journal {
         return written.draft;
       });
     } catch (error) {
-      for (const { count, fromMs, reason } of unnumbered)
-        addUnnumbered(this.#unnumbered, reason, count, fromMs);
+      for (const loss of unnumbered) putBack(this.#unnumbered, loss);
       throw error;
     }
     // Told before the sync: whatever is made of the readings goes out only after a sync of its own, which covers this one.

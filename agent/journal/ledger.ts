@@ -8,7 +8,8 @@ import { giveWay, type JournalPolicy } from "./bounds.ts";
 import { encodeChunk } from "./chunk.ts";
 import { epochRow } from "./epochs.ts";
 import { CHUNK_BYTES_MAX, CHUNK_READINGS_MAX } from "./limits.ts";
-import { type LossReason, noteLoss } from "./losses.ts";
+import { countLost, type LossReason, noteLoss } from "./losses.ts";
+import type { ChannelCounts } from "./lost-channels.ts";
 import { isRepeated, remember, type Unpruned } from "./receipts.ts";
 import { type Boot, nextChunkOf, nextSeqOf, openStream, type Stream } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
@@ -43,6 +44,7 @@ export interface Unnumbered {
   readonly count: number;
   readonly fromMs: number;
   readonly untilMs: number;
+  readonly channels: ChannelCounts;
 }
 
 /** The journal's numbers, kept in memory beside the tables that they are derived from. */
@@ -163,9 +165,15 @@ const noteClock = (database: Database, draft: Ledger, now: Now): void => {
   draft.boot = { ...draft.boot, knownMono: now.monoMs, knownWall: now.wallMs };
 };
 
-const numberLosses = (database: Database, draft: Ledger, unnumbered: readonly Unnumbered[]): void => {
+const numberLosses = (
+  database: Database,
+  vault: Vault,
+  draft: Ledger,
+  unnumbered: readonly Unnumbered[],
+): void => {
   for (const loss of unnumbered) {
-    noteLoss(database, draft.stream.rowId, { ...loss, from: draft.nextSeq });
+    noteLoss(database, vault, draft.stream.rowId, { ...loss, from: draft.nextSeq });
+    countLost(database, loss.reason, loss.count);
     draft.nextSeq += loss.count;
   }
 };
@@ -205,7 +213,7 @@ export const writeDeliveries = (
   const isKnown = fresh.some(({ clock }) => clock !== "unset");
   const now = { monoMs, wallMs: isKnown ? wallMs : null };
   noteClock(database, draft, now);
-  numberLosses(database, draft, unnumbered);
+  numberLosses(database, vault, draft, unnumbered);
   const needed = fresh.reduce((sum, { readings }) => sum + roughBytes(readings), 0);
   giveWay(database, vault, draft, policy, now, needed);
   const written = { stream: draft.stream.name, firstSeq: draft.nextSeq, deliveries: fresh };

@@ -31,8 +31,13 @@ export const RECEIPTS_WAITING_MAX = 10;
 
 /** Runs of lost numbers that one gap is told in; more become one run of several reasons, so that an event has room for its readings. */
 export const LOSSES_PER_GAP_MAX = 16;
+/** Channels that a run of lost numbers names; the rest is told together. An event has room for a few names of 256 bytes, and a device has mostly few channels. */
+export const LOST_CHANNELS_MAX = 8;
+
 /** What one run takes in an event: four numbers of up to 16 digits, the reason, punctuation. */
 export const LOSS_BYTES = 100;
+/** And each channel that it names, beside the name: its count, punctuation. */
+export const LOST_CHANNEL_BYTES = 20;
 
 /** Chunks that give way in one transaction: one that drops or thins more holds up the loop; the rest goes with the next. */
 export const GIVE_WAY_CHUNKS_MAX = 256;

@@ -1,7 +1,8 @@
 // Numbers of a stream that will never come: which, why, and when their readings were taken. Told to the room by the next event of their stream.
-import type { Database } from "#agent/store/store.ts";
+import type { Database, Row, Vault } from "#agent/store/store.ts";
 import type { Loss } from "#agent/telemetry/reading.ts";
 import { LOSSES_PER_GAP_MAX } from "./limits.ts";
+import { addCounts, type ChannelCounts, NO_CHANNELS, openCounts, sealCounts } from "./lost-channels.ts";
 
 /** Why readings were lost, as the room is told it. */
 export type LossReason =
@@ -20,77 +21,119 @@ export interface NewLoss {
   /** When the readings were taken or refused, wall time: the first and the last of them. */
   readonly fromMs: number;
   readonly untilMs: number;
+  /** Where it is known whose readings they were. */
+  readonly channels?: ChannelCounts;
 }
+
+/** Readings are lost now: the one place where all reasons are counted, in the transaction that loses them. */
+export const countLost = (database: Database, reason: LossReason, count: number): void => {
+  if (count <= 0) return;
+  database
+    .prepare(
+      "INSERT INTO journal_lost (reason, count) VALUES (?1, ?2) ON CONFLICT (reason) DO UPDATE SET count = count + ?2",
+    )
+    .run(reason, count);
+};
+
+/** All that were lost since this store was made, by reason. */
+export const lostByReason = (database: Database): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    database
+      .prepare("SELECT reason, count FROM journal_lost ORDER BY reason")
+      .all()
+      .map((row) => [String(row["reason"]), Number(row["count"])]),
+  );
 
 /** Joined with the run before it where they touch: the oldest go one after the other, and the table stays as short as the gaps are few. */
 export const noteLoss = (
   database: Database,
+  vault: Vault,
   stream: number,
-  { count, from, fromMs, reason, untilMs }: NewLoss,
+  { channels = NO_CHANNELS, count, from, fromMs, reason, untilMs }: NewLoss,
 ): void => {
   if (count <= 0) return;
-  const { changes } = database
+  const before = database
     .prepare(
-      `UPDATE journal_loss SET count = count + ?1, until_ms = max(coalesce(until_ms, ?4), ?4)
-       WHERE stream = ?2 AND from_seq + count = ?3 AND reason = ?5`,
+      "SELECT rowid AS id, channels FROM journal_loss WHERE stream = ? AND from_seq + count = ? AND reason = ?",
     )
-    .run(count, stream, from, Math.round(untilMs), reason);
-  if (changes > 0) return;
+    .get(stream, from, reason);
+  if (before !== null) {
+    const both = addCounts(openCounts(vault, before["channels"]), channels);
+    database
+      .prepare(
+        "UPDATE journal_loss SET count = count + ?1, until_ms = max(coalesce(until_ms, ?2), ?2), channels = ?3 WHERE rowid = ?4",
+      )
+      .run(count, Math.round(untilMs), sealCounts(vault, both), Number(before["id"]));
+    return;
+  }
   database
     .prepare(
-      "INSERT INTO journal_loss (stream, from_seq, count, reason, from_ms, until_ms) VALUES (?, ?, ?, ?, ?, ?)",
+      "INSERT INTO journal_loss (stream, from_seq, count, reason, from_ms, until_ms, channels) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
-    .run(stream, from, count, reason, Math.round(fromMs), Math.round(untilMs));
+    .run(stream, from, count, reason, Math.round(fromMs), Math.round(untilMs), sealCounts(vault, channels));
 };
 
-interface Stretch extends Loss {
-  readonly fromMs?: number;
-  readonly untilMs?: number;
-}
+/** What is known of a run beside its numbers. */
+type Known = Pick<Loss, "fromMs" | "untilMs" | "channels">;
 
-const dated = (row: Readonly<Record<string, unknown>>): { fromMs?: number; untilMs?: number } => {
+const knownOf = (vault: Vault, row: Row): Known => {
   const { from_ms: fromMs, until_ms: untilMs } = row;
-  return typeof fromMs === "number" && typeof untilMs === "number" ? { fromMs, untilMs } : {};
-};
-
-const joined = (before: Stretch, count: number, when: { untilMs?: number }): Stretch => ({
-  ...before,
-  count: before.count + count,
-  ...(when.untilMs === undefined ? {} : { untilMs: Math.max(before.untilMs ?? 0, when.untilMs) }),
-});
-
-const severalOf = (losses: readonly Stretch[], from: number, until: number): Stretch => {
-  const times = losses.flatMap(({ fromMs, untilMs }) =>
-    fromMs === undefined || untilMs === undefined ? [] : [fromMs, untilMs],
-  );
+  const channels = openCounts(vault, row["channels"]);
   return {
-    from,
-    count: until - from,
-    reason: "several",
-    ...(times.length === 0 ? {} : { fromMs: Math.min(...times), untilMs: Math.max(...times) }),
+    ...(typeof fromMs === "number" && typeof untilMs === "number" ? { fromMs, untilMs } : {}),
+    ...(channels.size === 0 ? {} : { channels }),
   };
 };
 
+const both = (left: Known, right: Known): Known => {
+  const froms = [left.fromMs, right.fromMs].filter((ms) => ms !== undefined);
+  const untils = [left.untilMs, right.untilMs].filter((ms) => ms !== undefined);
+  const channels = addCounts(left.channels ?? NO_CHANNELS, right.channels ?? NO_CHANNELS);
+  return {
+    ...(froms.length === 0 ? {} : { fromMs: Math.min(...froms) }),
+    ...(untils.length === 0 ? {} : { untilMs: Math.max(...untils) }),
+    ...(channels.size === 0 ? {} : { channels }),
+  };
+};
+
+const severalOf = (losses: readonly Loss[], from: number, until: number): Loss => ({
+  from,
+  count: until - from,
+  reason: "several",
+  ...losses.reduce<Known>((all, loss) => both(all, loss), {}),
+});
+
 /** Losses in [from, until), in order, neighbours of one reason joined; a stretch that no row explains is "unknown". */
-export const lossesBetween = (database: Database, stream: number, from: number, until: number): Loss[] => {
+export const lossesBetween = (
+  database: Database,
+  vault: Vault,
+  stream: number,
+  from: number,
+  until: number,
+): Loss[] => {
   if (until <= from) return [];
   const rows = database
     .prepare(
       "SELECT * FROM journal_loss WHERE stream = ? AND from_seq < ? AND from_seq + count > ? ORDER BY from_seq",
     )
     .all(stream, until, from);
-  const losses: Stretch[] = [];
+  const losses: Loss[] = [];
   let next = from;
-  const add = (end: number, reason: string, when: { fromMs?: number; untilMs?: number } = {}): void => {
+  const add = (end: number, reason: string, known: Known = {}): void => {
     if (end <= next) return;
     const last = losses.at(-1);
-    if (last?.reason === reason) losses[losses.length - 1] = joined(last, end - next, when);
-    else losses.push({ from: next, count: end - next, reason, ...when });
+    if (last?.reason === reason)
+      losses[losses.length - 1] = { ...last, count: last.count + end - next, ...both(last, known) };
+    else losses.push({ from: next, count: end - next, reason, ...known });
     next = end;
   };
   for (const row of rows) {
     add(Math.min(Number(row["from_seq"]), until), "unknown");
-    add(Math.min(Number(row["from_seq"]) + Number(row["count"]), until), String(row["reason"]), dated(row));
+    add(
+      Math.min(Number(row["from_seq"]) + Number(row["count"]), until),
+      String(row["reason"]),
+      knownOf(vault, row),
+    );
   }
   add(until, "unknown");
   return losses.length > LOSSES_PER_GAP_MAX ? [severalOf(losses, from, until)] : losses;

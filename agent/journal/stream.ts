@@ -1,16 +1,11 @@
 // Streams: runs of numbered readings. Each boot of this store begins one, found again when the process starts twice in one boot. When a backlog has to be
 // caught up, live readings go to a new one, so that they can be sent ahead and order within each stream still holds.
 import type { Database, Row } from "#agent/store/store.ts";
+import type { Predecessor } from "#agent/telemetry/reading.ts";
 
 export interface Boot {
   /** The kernel's boot ID: monotonic time means something only together with it. */
   readonly id: string;
-}
-
-/** The stream before another, and how many numbers it had: without it a reader could not know that nothing is missing at its end. */
-export interface Predecessor {
-  readonly stream: string;
-  readonly end: number;
 }
 
 export interface Stream {
@@ -94,12 +89,14 @@ export const addStream = (
   end: number,
 ): Stream => {
   const bootSeq = last === null ? 1 : last.bootSeq + (last.boot === boot ? 0 : 1);
+  // Of a stream without a number no event will ever tell which one it followed.
+  const after = last !== null && end > 0 ? { stream: last.name, end } : (last?.after ?? null);
   database
     .prepare(
       `INSERT INTO journal_stream (stream, boot, boot_seq, next_pack, boot_row, first_chunk, after_stream, after_end)
        VALUES (?, ?, ?, 0, ?, ?, ?, ?)`,
     )
-    .run(name, boot, bootSeq, bootRow, firstChunk, last?.name ?? null, last === null ? null : end);
+    .run(name, boot, bootSeq, bootRow, firstChunk, after?.stream ?? null, after?.end ?? null);
   const made = liveStream(database);
   if (made === null) throw new Error("journal: the stream that was just made is not there");
   forgetEmptied(database, made);

@@ -84,6 +84,9 @@ export const journalMigrations: Migrations = {
      CREATE INDEX journal_chunk_level ON journal_chunk (thinned, id) WHERE thinned > 0;
      ALTER TABLE journal_loss ADD COLUMN from_ms INTEGER;
      ALTER TABLE journal_loss ADD COLUMN until_ms INTEGER;`,
+    `ALTER TABLE journal_loss ADD COLUMN channels BLOB;          -- sealed JSON: name -> readings
+     -- All that was ever lost, for who counts (metrics): told or not, whatever process lost it.
+     CREATE TABLE journal_lost (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;`,
   ],
 };
 

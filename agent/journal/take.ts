@@ -1,14 +1,15 @@
 // Takes the oldest readings out of the journal for one event, live ones or of the backlog: of one stream, one clock state, up to a number of readings and
 // bytes. Runs inside the packer's transaction, which also writes the event: a reading is in the journal or in an event, never in both or neither.
 import type { Database, Vault } from "#agent/store/store.ts";
+import { spanOf } from "#agent/telemetry/event.ts";
 import type { ClockState, Loss, StampedReading } from "#agent/telemetry/reading.ts";
-import { parseChunk } from "./chunk.ts";
+import { openReadings } from "./chunk.ts";
 import { type ChunkRow, toChunkRow } from "./chunk-row.ts";
 import { type EpochRow, epochById } from "./epochs.ts";
-import { LOSS_BYTES, LOSSES_PER_EVENT_MAX } from "./limits.ts";
-import { lossesBetween } from "./losses.ts";
+import { LOSS_BYTES, LOSSES_PER_EVENT_MAX, LOST_CHANNEL_BYTES } from "./limits.ts";
+import { countLost, lossesBetween } from "./losses.ts";
+import { countByChannel, NO_CHANNELS } from "./lost-channels.ts";
 import { liveStream, type Stream, streamById } from "./stream.ts";
-import { CHUNK_CONTEXT } from "./tables.ts";
 
 export interface TakeLimits {
   readonly readingsMax: number;
@@ -30,7 +31,7 @@ export interface Taken {
   /** First sequence number covered: lost ones before the first reading included. */
   readonly seq: number;
   readonly lost: readonly Loss[];
-  /** None where only a loss is to be told: a stream of an earlier boot of which nothing is left, or a chunk that cannot be read. */
+  /** None where only a loss is to be told: nothing is left of an earlier stream, a chunk cannot be read, or the next reading needs an event of its own. */
   readonly readings: readonly StampedReading[];
   /** Readings of chunks that do not open: bits of the disk changed. Among `lost`. */
   readonly unreadable: number;
@@ -50,50 +51,53 @@ interface Picked {
   bytesFreed: number;
 }
 
+/** What losses take in an event, at most: their runs, and the names of their channels. */
+const lossBytes = (losses: readonly Loss[]): number =>
+  losses.reduce(
+    (sum, { channels = NO_CHANNELS }) =>
+      [...channels.keys()].reduce(
+        (bytes, name) => bytes + name.length + LOST_CHANNEL_BYTES,
+        sum + LOSS_BYTES,
+      ),
+    0,
+  );
+
 const addLosses = (picked: Picked, losses: readonly Loss[], next: number): void => {
   picked.lost.push(...losses);
-  picked.bytes += losses.length * LOSS_BYTES;
+  picked.bytes += lossBytes(losses);
   picked.next = Math.max(picked.next, next);
 };
 
 /** With the times as they are told. Null when it cannot be read: the packer must not stand before one damaged page for ever. */
 const openChunk = (vault: Vault, chunk: ChunkRow, offsetMs: number): StampedReading[] | null => {
-  try {
-    const readings = parseChunk(vault.open(CHUNK_CONTEXT, chunk.data));
-    if (offsetMs === 0) return readings;
-    return readings.map((reading) => ({ ...reading, timeMs: Math.max(0, reading.timeMs + offsetMs) }));
-  } catch {
-    return null;
-  }
+  const readings = openReadings(vault, chunk.data);
+  if (offsetMs === 0 || readings === null) return readings;
+  return readings.map((reading) => ({ ...reading, timeMs: Math.max(0, reading.timeMs + offsetMs) }));
 };
-
-interface Gone {
-  count: number;
-  fromMs: number;
-  untilMs: number;
-}
 
 /** Readings that are too old for their channel, told behind those of their chunk that stay: nobody outside knows their numbers yet. */
-const addExpired = (picked: Picked, { count, fromMs, untilMs }: Gone): void => {
+const addExpired = (picked: Picked, gone: readonly StampedReading[]): void => {
+  const count = gone.length;
   if (count === 0) return;
   picked.expired += count;
-  addLosses(picked, [{ from: picked.next, count, reason: "expired", fromMs, untilMs }], picked.next + count);
+  const { fromMs, untilMs } = spanOf(gone);
+  const channels = countByChannel(gone);
+  const loss = { from: picked.next, count, reason: "expired", fromMs, untilMs, channels };
+  addLosses(picked, [loss], picked.next + count);
 };
 
-/** Adds of one chunk what fits; true if all of it was taken. A first reading always fits: the packer's limits leave room for the largest. */
+/** Adds of one chunk what fits; true if all of it was taken. A first reading fits by itself; where losses before it take its room, they go alone. */
 const pick = (readings: readonly StampedReading[], picked: Picked, limits: TakeLimits): boolean => {
-  const gone: Gone = { count: 0, fromMs: Number.POSITIVE_INFINITY, untilMs: 0 };
+  const gone: StampedReading[] = [];
   let whole = true;
   for (const reading of readings) {
     if (limits.isExpired?.(reading)) {
-      gone.count += 1;
-      gone.fromMs = Math.min(gone.fromMs, reading.timeMs);
-      gone.untilMs = Math.max(gone.untilMs, reading.timeMs);
+      gone.push(reading);
       continue;
     }
     const size = limits.sizeOf(reading);
     const full = picked.readings.length >= limits.readingsMax || picked.bytes + size > limits.bytesMax;
-    whole = !full || picked.readings.length === 0;
+    whole = !full || picked.readings.length + picked.lost.length === 0;
     if (!whole) break;
     picked.readings.push(reading);
     picked.bytes += size;
@@ -119,16 +123,16 @@ const takeChunk = (
   limits: TakeLimits,
 ): boolean => {
   if (picked.readings.length >= limits.readingsMax || picked.bytes >= limits.bytesMax) return false;
-  const gap = lossesBetween(database, stream.rowId, picked.next, chunk.firstSeq);
+  const gap = lossesBetween(database, vault, stream.rowId, picked.next, chunk.firstSeq);
   const isTooMuch =
-    picked.bytes + gap.length * LOSS_BYTES > limits.bytesMax ||
-    picked.lost.length + gap.length > LOSSES_PER_EVENT_MAX;
+    picked.bytes + lossBytes(gap) > limits.bytesMax || picked.lost.length + gap.length > LOSSES_PER_EVENT_MAX;
   if (picked.readings.length > 0 && isTooMuch) return false;
   addLosses(picked, gap, chunk.firstSeq);
   const all = openChunk(vault, chunk, epoch.offsetMs);
   if (all === null) {
     const count = chunk.firstSeq + chunk.count - picked.next;
-    addLosses(picked, [{ from: picked.next, count, reason: "unreadable" }], picked.next + count);
+    const when = chunk.atMs === 0 ? {} : { fromMs: chunk.atMs, untilMs: chunk.atMs };
+    addLosses(picked, [{ from: picked.next, count, reason: "unreadable", ...when }], picked.next + count);
     picked.unreadable += count;
   } else if (!pick(all.slice(picked.next - chunk.firstSeq), picked, limits)) return false;
   database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(chunk.id);
@@ -142,6 +146,8 @@ const settle = (database: Database, { epoch, stream }: Stretch, picked: Picked):
     .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq + count <= ?")
     .run(stream.rowId, picked.next);
   const { readings, lost, unreadable, expired, bytesFreed } = picked;
+  countLost(database, "unreadable", unreadable);
+  countLost(database, "expired", expired);
   const { clock, offsetMs } = epoch;
   return { stream, clock, offsetMs, seq: stream.nextPack, lost, readings, unreadable, expired, bytesFreed };
 };
@@ -157,7 +163,7 @@ const beginAt = (stream: Stream): Picked => ({
 });
 
 /** The losses of the oldest stream before `streamRow` that has any: all that is left of it, since readings leave in the order of their streams. */
-const takeForgotten = (database: Database, streamRow: number): Taken | null => {
+const takeForgotten = (database: Database, vault: Vault, streamRow: number): Taken | null => {
   const row = database
     .prepare(
       "SELECT stream, max(from_seq + count) AS end FROM journal_loss WHERE stream < ? GROUP BY stream ORDER BY stream LIMIT 1",
@@ -167,7 +173,7 @@ const takeForgotten = (database: Database, streamRow: number): Taken | null => {
   const stream = streamById(database, Number(row["stream"]));
   const picked = beginAt(stream);
   const end = Number(row["end"]);
-  addLosses(picked, lossesBetween(database, stream.rowId, picked.next, end), end);
+  addLosses(picked, lossesBetween(database, vault, stream.rowId, picked.next, end), end);
   return settle(database, { stream, epoch: { clock: "unset", offsetMs: 0 } }, picked);
 };
 
@@ -203,6 +209,6 @@ export const takeOldest = (
   }
   const oldest = chunkFrom(database, 0);
   const first = oldest === null || oldest.stream === live.rowId ? null : oldest;
-  const forgotten = takeForgotten(database, first?.stream ?? live.rowId);
+  const forgotten = takeForgotten(database, vault, first?.stream ?? live.rowId);
   return forgotten ?? (first === null ? null : takeFrom(database, vault, first, limits));
 };

@@ -5,12 +5,12 @@
 // Nobody outside knows these numbers yet, so the readings that stay take the first ones and the numbers behind them are told as thinned: one loss for a run,
 // however many readings went.
 import type { Database, Vault } from "#agent/store/store.ts";
-import type { StampedReading } from "#agent/telemetry/reading.ts";
 import type { Tally } from "./bounds.ts";
-import { encodeChunk, parseChunk } from "./chunk.ts";
+import { encodeChunk, openReadings } from "./chunk.ts";
 import { type ChunkRow, toChunkRow } from "./chunk-row.ts";
 import { CHUNK_READINGS_MAX, THIN_CHUNKS_MAX } from "./limits.ts";
-import { noteLoss } from "./losses.ts";
+import { countLost, noteLoss } from "./losses.ts";
+import { addCounts, type ChannelCounts, countByChannel, openCounts } from "./lost-channels.ts";
 import { streamById } from "./stream.ts";
 import { CHUNK_CONTEXT } from "./tables.ts";
 import { type ThinRule, thinOut } from "./thin.ts";
@@ -62,17 +62,15 @@ const runFrom = (database: Database, head: ChunkRow): readonly ChunkRow[] => {
   return run;
 };
 
-const opened = (vault: Vault, { data }: ChunkRow): StampedReading[] | null => {
-  try {
-    return parseChunk(vault.open(CHUNK_CONTEXT, data));
-  } catch {
-    // The disk changed it: the packer tells it as unreadable when its turn comes.
-    return null;
-  }
-};
-
-/** The run's numbers anew: readings first, then what is gone. */
-const replace = (database: Database, run: readonly ChunkRow[], kept: number, data: Uint8Array): void => {
+/** The run's numbers anew: readings first, then what is gone; `channels` is whose readings go now. */
+const replace = (
+  database: Database,
+  vault: Vault,
+  run: readonly ChunkRow[],
+  kept: number,
+  data: Uint8Array,
+  channels: ChannelCounts,
+): void => {
   const [head] = run;
   const last = run.at(-1);
   if (head === undefined || last === undefined) return;
@@ -81,16 +79,21 @@ const replace = (database: Database, run: readonly ChunkRow[], kept: number, dat
   database
     .prepare("UPDATE journal_chunk SET count = ?, thinned = thinned + 1, data = ? WHERE id = ?")
     .run(kept, data, head.id);
+  const before = database
+    .prepare("SELECT channels FROM journal_loss WHERE stream = ? AND from_seq >= ? AND from_seq < ?")
+    .all(head.stream, head.firstSeq, end)
+    .map((row) => openCounts(vault, row["channels"]));
   database
     .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq >= ? AND from_seq < ?")
     .run(head.stream, head.firstSeq, end);
   const from = head.firstSeq + kept;
-  noteLoss(database, head.stream, {
+  noteLoss(database, vault, head.stream, {
     from,
     count: end - from,
     reason: "thinned",
     fromMs: head.atMs,
     untilMs: last.atMs,
+    channels: addCounts(...before, channels),
   });
 };
 
@@ -98,15 +101,18 @@ const replace = (database: Database, run: readonly ChunkRow[], kept: number, dat
 const thinRun = (database: Database, vault: Vault, tally: Tally, head: ChunkRow, rule: ThinRule): number => {
   if (head.firstSeq < streamById(database, head.stream).nextPack) return 0;
   const run = runFrom(database, head);
-  const parsed = run.map((chunk) => opened(vault, chunk));
+  const parsed = run.map(({ data }) => openReadings(vault, data));
   if (parsed.includes(null)) return 0;
   const readings = parsed.flatMap((list) => list ?? []);
   const kept = thinOut(readings, rule, head.level);
   const data = vault.seal(CHUNK_CONTEXT, encodeChunk(kept));
   const saved = run.reduce((sum, chunk) => sum + chunk.data.length, 0) - data.length;
   if (kept.length === readings.length || saved <= 0) return 0;
-  replace(database, run, kept.length, data);
+  const stays = new Set(kept);
+  const channels = countByChannel(readings.filter((reading) => !stays.has(reading)));
+  replace(database, vault, run, kept.length, data, channels);
   const gone = readings.length - kept.length;
+  countLost(database, "thinned", gone);
   tally.readings -= gone;
   if (head.stream === tally.stream.rowId) tally.live -= gone;
   tally.lost += gone;

@@ -1,9 +1,9 @@
 // The content of the event `<namespace>.telemetry`, version 1, as it is written (DESIGN 4): its common fields and its three forms. `plain` for people and
 // small integrations, `pack` for few bytes within the event, `file` for a backlog in an attachment. Schema: docs/schemas/telemetry.v1.json. Read by parse.ts.
-import type { JsonObject } from "#agent/matrix/types.ts";
+import type { JsonObject, JsonValue } from "#agent/matrix/types.ts";
 import { encodeBase64 } from "#crypto/base64.ts";
 import { encodeDecimal } from "./decimal.ts";
-import type { Epoch, Loss, StampedReading } from "./reading.ts";
+import type { Epoch, Loss, Predecessor, StampedReading } from "./reading.ts";
 
 export const NAMESPACE_DEFAULT = "dev.petrel";
 
@@ -19,6 +19,8 @@ export interface BatchHead {
   readonly offsetMs?: number;
   /** These readings waited while newer ones went ahead in a stream of their own (default no). */
   readonly historical?: boolean;
+  /** Which stream this one followed; told with its first numbers. */
+  readonly after?: Predecessor | undefined;
 }
 
 /** Readings of one stream, in order, that make one event. */
@@ -70,6 +72,27 @@ export const plainBytes = (reading: StampedReading): number =>
 
 const lostCount = (lost: readonly Loss[]): number => lost.reduce((sum, { count }) => sum + count, 0);
 
+/** [first number, how many, reason], and from when until when where that is known. */
+const lostRun = ({ count, from, fromMs, reason, untilMs }: Loss): JsonValue => [
+  from,
+  count,
+  reason,
+  ...(fromMs === undefined || untilMs === undefined ? [] : [Math.round(fromMs), Math.round(untilMs)]),
+];
+
+/** All losses of an event together: its runs are many, its channels few. */
+const lostChannels = (lost: readonly Loss[]): JsonObject | null => {
+  const counts = new Map<string, number>();
+  for (const { channels } of lost)
+    for (const [name, count] of channels ?? []) counts.set(name, (counts.get(name) ?? 0) + count);
+  return counts.size === 0 ? null : Object.fromEntries(counts);
+};
+
+const lostFields = (lost: readonly Loss[]): JsonObject => {
+  const channels = lostChannels(lost);
+  return { lost: lost.map(lostRun), ...(channels === null ? {} : { lost_channels: channels }) };
+};
+
 const rangeOf = (head: BatchHead, readings: number): JsonObject => ({
   v: 1,
   device: head.device,
@@ -78,7 +101,8 @@ const rangeOf = (head: BatchHead, readings: number): JsonObject => ({
   boot_seq: head.epoch.bootSeq,
   seq: head.seq,
   count: readings + lostCount(head.lost),
-  lost: head.lost.map(({ from, count, reason }) => [from, count, reason]),
+  ...lostFields(head.lost),
+  ...(head.after === undefined ? {} : { after_stream: head.after.stream, after_end: head.after.end }),
 });
 
 /** The fields that every form has. */

@@ -21,10 +21,11 @@ const SHOWN_MAX = 100;
 const CHANNELS_SHOWN_MAX = 200;
 
 const lossLines = ({ device, lost }: Pick<ReceivedRange, "device" | "lost">): string[] =>
-  lost.map(
-    ({ count, from, reason }) =>
-      `${" ".repeat(23)}  ${device}  #${from}..${from + count - 1}  lost: ${reason}`,
-  );
+  lost.map(({ count, from, fromMs, reason, untilMs }) => {
+    const when =
+      fromMs === undefined || untilMs === undefined ? "" : ` (${timeText(fromMs)} to ${timeText(untilMs)})`;
+    return `${" ".repeat(23)}  ${device}  #${from}..${from + count - 1}  lost: ${reason}${when}`;
+  });
 
 interface ChannelSum {
   readonly last: ReceivedReading;

@@ -7,7 +7,7 @@ import { malformed, overLimit, TelemetryError } from "./errors.ts";
 import { LOST_RUNS_MAX, PACK_BYTES_MAX, PACK_READINGS_MAX } from "./limits.ts";
 import { decodePack, isKnownEncoding } from "./pack/codec.ts";
 import { parsePlainReading } from "./plain.ts";
-import type { ClockState, Loss } from "./reading.ts";
+import type { ClockState, Loss, Predecessor } from "./reading.ts";
 import type { PackReading, ReceivedRange, ReceivedReading, ReceivedTelemetry } from "./received.ts";
 
 /** Where the readings of the `file` form lie. */
@@ -36,22 +36,38 @@ const natural = (value: JsonValue | undefined, path: string): number => {
   return value;
 };
 
-const integerOr = (value: JsonValue | undefined, other: number): number =>
-  typeof value === "number" && Number.isSafeInteger(value) ? value : other;
+const isInteger = (value: JsonValue | undefined): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value);
+
+const integerOr = (value: JsonValue | undefined, other: number): number => (isInteger(value) ? value : other);
 
 const parseLost = (value: JsonValue | undefined): Loss[] => {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw malformed("lost", "a list");
   if (value.length > LOST_RUNS_MAX) throw overLimit("lost", LOST_RUNS_MAX);
   return value.map((entry: JsonValue, index) => {
-    const [from, count, reason] = Array.isArray(entry) ? (entry as readonly JsonValue[]) : []; // Array.isArray loses the element type
+    const [from, count, reason, fromMs, untilMs] = Array.isArray(entry)
+      ? (entry as readonly JsonValue[])
+      : []; // Array.isArray loses the element type
+    const isDated = isInteger(fromMs) && isInteger(untilMs);
     return {
+      ...(isDated ? { fromMs, untilMs } : {}),
       from: natural(from, `lost[${index}][0]`),
       count: natural(count, `lost[${index}][1]`),
       reason: typeof reason === "string" ? reason : "unknown",
     };
   });
 };
+
+const parseLostChannels = (value: JsonValue | undefined): ReadonlyMap<string, number> => {
+  if (!isObject(value)) return new Map();
+  const entries = Object.entries(value);
+  if (entries.length > LOST_RUNS_MAX) throw overLimit("lost_channels", LOST_RUNS_MAX);
+  return new Map(entries.flatMap(([name, count]) => (isInteger(count) ? [[name, count] as const] : [])));
+};
+
+const parseAfter = ({ after_end: end, after_stream: stream }: JsonObject): Predecessor | null =>
+  typeof stream === "string" && isInteger(end) && end >= 0 ? { stream, end } : null;
 
 /** Numbers the readings of an event, stepping over the lost ones. */
 const sequenceOf = (seq: number, lost: readonly Loss[]): (() => number) => {
@@ -84,6 +100,8 @@ const parseRange = (content: JsonObject): ReceivedRange => {
     seq: natural(content["seq"], "seq"),
     count: natural(content["count"], "count"),
     lost: parseLost(content["lost"]),
+    lostChannels: parseLostChannels(content["lost_channels"]),
+    after: parseAfter(content),
   };
 };
 

@@ -30,6 +30,12 @@ export interface Epoch {
   readonly clock: ClockState;
 }
 
+/** The stream before another, and how many numbers it had: with it a reader knows that nothing is missing at its end. */
+export interface Predecessor {
+  readonly stream: string;
+  readonly end: number;
+}
+
 /** A run of sequence numbers that will never come, and why. */
 export interface Loss {
   readonly from: number;
@@ -38,4 +44,6 @@ export interface Loss {
   /** When these readings were taken or refused, wall time: the first and the last of them, where it is known. */
   readonly fromMs?: number;
   readonly untilMs?: number;
+  /** How many of them were of which channel, where it is known; under "*" those of channels that are not named. */
+  readonly channels?: ReadonlyMap<string, number>;
 }

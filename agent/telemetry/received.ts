@@ -1,6 +1,6 @@
 // What a reader of a room gets of a telemetry event, whatever its form.
 import type { Value } from "#drivers/reading.ts";
-import type { ClockState, Loss } from "./reading.ts";
+import type { ClockState, Loss, Predecessor } from "./reading.ts";
 
 /** A reading inside a pack: where it stands in its stream is said outside of the pack. */
 export interface PackReading {
@@ -28,6 +28,10 @@ export interface ReceivedRange {
   readonly seq: number;
   readonly count: number;
   readonly lost: readonly Loss[];
+  /** How many of the lost readings were of which channel, as far as it was told. */
+  readonly lostChannels: ReadonlyMap<string, number>;
+  /** Which stream this one followed, and how many numbers that one had; null where it was not told. */
+  readonly after: Predecessor | null;
 }
 
 export interface ReceivedTelemetry extends ReceivedRange {
