@@ -151,14 +151,14 @@ describe("a loss", () => {
 });
 
 describe("a stream", () => {
-  const after = (store: Store) => store.read(liveStream)?.after;
+  const followed = (store: Store) => store.read(liveStream)?.after;
 
   it("knows which one it followed, and how many numbers that one had", async () => {
     const { open, store } = await bench();
     await append(await open("one"), ...some(5));
     await take(store);
     await open("two");
-    expect(after(store)).toEqual({ stream: "stream of one", end: 5 });
+    expect(followed(store)).toEqual({ stream: "stream of one", end: 5 });
   });
 
   it("that held nothing hands on the one before it", async () => {
@@ -166,10 +166,10 @@ describe("a stream", () => {
     await append(await open("one"), ...some(5));
     await open("two");
     await open("three");
-    expect(after(store)).toEqual({ stream: "stream of one", end: 5 });
+    expect(followed(store)).toEqual({ stream: "stream of one", end: 5 });
     const journal = await open("four");
     await append(journal, ...some(2));
     await journal.beginStream("more of four");
-    expect(after(store)).toEqual({ stream: "stream of four", end: 2 });
+    expect(followed(store)).toEqual({ stream: "stream of four", end: 2 });
   });
 });
