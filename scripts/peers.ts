@@ -13,6 +13,7 @@ const PEERS: readonly PeerInstall[] = [
   { name: "dendrite", args: ["scripts/dendrite.ts", "--install"] },
   { name: "vodozemac", args: ["test/peers/olm/install.ts", "vodozemac"] },
   { name: "goolm", args: ["test/peers/olm/install.ts", "goolm"] },
+  { name: "matrix-nio", args: ["test/peers/clients/install.ts"] },
   { name: "gpio-vm", args: ["scripts/gpio-vm.ts", "--install"] },
 ];
 

@@ -1,9 +1,11 @@
-// The main job on a real Dendrite, which forgets transaction IDs at a restart: it is killed and brought back while readings are on their way.
+// The main job on a real Dendrite, in encrypted rooms: it keeps no fallback keys, names no key counts, and forgets transaction IDs at a restart: it is killed
+// and brought back while readings are on their way.
 import { expect, it, onTestFinished } from "vitest";
 import { dendriteAvailable, startDendrite } from "#scripts/dendrite.ts";
 import { createMosquitto, run } from "#test/drivers/mqtt/mosquitto.ts";
 import { needs, which } from "#test/support/peers.ts";
-import { eventually, makeSite, online } from "./site.ts";
+import { eventually, makeSite, online, wireTypes } from "./site.ts";
+import { reusedIndexes } from "./witness.ts";
 
 const KILLS = 3;
 const PER_PART = 150;
@@ -52,5 +54,7 @@ needs("mosquitto, dendrite", peers(), (mosquitto) => {
     const command = await site.say(site.operator, "!petrel get sensors");
     await eventually("the answer", async () => (await site.repliesTo(command)).length > 0);
     expect((await site.repliesTo(command))[0]).toContain(`sensors/count: ${numbers.length - 1}`);
+    expect(await wireTypes(site)).toEqual(["m.room.encrypted"]);
+    expect(reusedIndexes(await site.witness.read(site.rooms.data), site.device.userId)).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 // Acceptance 5: an outside publisher numbers its MQTT values (QoS 1, persistent session), the agent is killed with `kill -9` at seeded moments, and every
-// number that the broker acknowledged is in the room exactly once.
+// number that the broker acknowledged is in the (encrypted) room exactly once, as another implementation's client reads it.
 import mqtt from "mqtt";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import type { RealServer } from "#scripts/servers/types.ts";
@@ -7,7 +7,8 @@ import { startSynapse, synapseAvailable } from "#scripts/synapse.ts";
 import { createMosquitto } from "#test/drivers/mqtt/mosquitto.ts";
 import { createPty } from "#test/drivers/pty.ts";
 import { needs, which } from "#test/support/peers.ts";
-import { eventually, makeSite, online } from "./site.ts";
+import { eventually, makeSite, online, wireTypes } from "./site.ts";
+import { reusedIndexes } from "./witness.ts";
 
 const SEED = 20_261_124;
 const KILLS = 10;
@@ -78,6 +79,8 @@ needs("mosquitto, synapse", peers(), (mosquitto) => {
     expect(found).toHaveLength(next);
     expect([...found].sort((a, b) => a - b)).toEqual(acknowledged.sort((a, b) => a - b));
     expect(found).toEqual([...found].sort((a, b) => a - b));
+    expect(await wireTypes(site)).toEqual(["m.room.encrypted"]);
+    expect(reusedIndexes(await site.witness.read(site.rooms.data), site.device.userId)).toEqual([]);
   });
 });
 

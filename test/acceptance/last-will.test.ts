@@ -28,7 +28,12 @@ needs("synapse", synapseAvailable(), () => {
   afterAll(() => server.stop());
 
   it("tells of a killed agent's death, and of its return", { timeout: 120_000 }, async () => {
-    const site = await makeSite({ server, yaml: YAML, liveness: "{ interval: 500ms, timeout: 4s }" });
+    const site = await makeSite({
+      server,
+      plain: true,
+      yaml: YAML,
+      liveness: "{ interval: 500ms, timeout: 4s }",
+    });
     const first = site.start();
     await eventually("the birth", async () => (await held(site))?.kind === "birth");
     await eventually("the wills", () => site.scheduled().then((count) => count === 2));

@@ -33,7 +33,7 @@ needs("synapse", synapseAvailable(), () => {
   afterAll(() => server.stop());
 
   it("logs in again as the same device and loses nothing", { timeout: 120_000 }, async () => {
-    const site = await makeSite({ server, yaml: YAML });
+    const site = await makeSite({ server, plain: true, yaml: YAML });
     const agent = site.start();
     await online(site);
     await eventually("readings", async () => (await site.readings()).length > 0);

@@ -1,5 +1,5 @@
 // The main job with real parts (acceptance 3 and 6): Debian's mosquitto and mosquitto_pub, a socat pty fed with a recorded GPS log, the agent as a process of
-// its own, Synapse, and a reader that is plain HTTP.
+// its own, Synapse, encrypted rooms, and a reader that knows nothing of ours (matrix-js-sdk). What is refused is looked at in plain rooms.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
@@ -8,7 +8,7 @@ import { startSynapse, synapseAvailable } from "#scripts/synapse.ts";
 import { createMosquitto, type Mosquitto, run } from "#test/drivers/mqtt/mosquitto.ts";
 import { createPty, type Pty } from "#test/drivers/pty.ts";
 import { needs, which } from "#test/support/peers.ts";
-import { eventually, makeSite, online, type Site } from "./site.ts";
+import { eventually, makeSite, online, type Site, wireTypes } from "./site.ts";
 
 const GPS_LOG = readFileSync(join(import.meta.dirname, "../drivers/data/gps-drive.nmea"), "utf8");
 
@@ -95,6 +95,7 @@ needs("mosquitto, socat, synapse", peers(), ({ mosquitto, socat }) => {
     expect(valuesOf("sensors/count")).toEqual(numbers);
     expect(valuesOf("gps/lat")).toEqual(fixes);
     expect(readings.map(({ seq }) => seq)).toEqual(readings.map((_, index) => index));
+    expect(await wireTypes(site)).toEqual(["m.room.encrypted"]);
   });
 
   it("switches a relay over MQTT and over serial, answers within 2 s, and does it once", {
@@ -136,7 +137,7 @@ needs("mosquitto, socat, synapse", peers(), ({ mosquitto, socat }) => {
     const { broker, pty } = await stage();
     const mallory = await server.addUser(`mallory${Date.now()}`, { liftLimits: true });
     const yaml = yamlFor(broker.port, pty.path).replace("commands:\n", "commands:\n  valid_for: 3s\n");
-    const site = await makeSite({ server, yaml, extraUsers: [mallory] });
+    const site = await makeSite({ server, yaml, plain: true, extraUsers: [mallory] });
     const first = site.start();
     await online(site);
     const powerless = await site.say(mallory, "!petrel relay on");

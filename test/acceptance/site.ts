@@ -1,4 +1,5 @@
-// What the acceptance tests share: a real Synapse, the agent as a process of its own, an operator that is plain HTTP.
+// What the acceptance tests share: a real homeserver, the agent as a process of its own, and an operator. The rooms are encrypted, and the operator is a
+// matrix-js-sdk client in another process, which says and reads; with `plain: true` they are not, and the operator is plain HTTP.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +7,9 @@ import { onTestFinished } from "vitest";
 import { parseTelemetry, type ReceivedReading, type ReceivedTelemetry } from "#agent/telemetry/index.ts";
 import { type Running, startChild } from "#scripts/servers/child.ts";
 import type { RealServer, ServerUser } from "#scripts/servers/types.ts";
-import { call, type Json, list, readRoom, readType, text } from "#test/peers/http.ts";
+import { type PersonClient, startJsSdk } from "#test/peers/clients/client.ts";
+import { call, type Json, list, text } from "#test/peers/http.ts";
+import { bodyOf, createWitness, type Witness } from "./witness.ts";
 
 const CLIENT = "/_matrix/client/v3";
 const ROOT = join(import.meta.dirname, "../..");
@@ -34,7 +37,13 @@ export interface Site {
   readonly server: RealServer;
   readonly device: ServerUser;
   readonly operator: ServerUser;
+  /** The operator's client; null where the rooms are plain. */
+  readonly client: PersonClient | null;
+  /** What is in the rooms, as the operator can read it. */
+  readonly witness: Witness;
   readonly rooms: Rooms;
+  /** petrel.yaml, for the verbs. */
+  readonly configFile: string;
   /** Starts `petrel run`; the state folder stays between starts. */
   start(environment?: Readonly<Record<string, string>>): Running;
   /** All telemetry of the data room, in the order of the room. */
@@ -52,7 +61,8 @@ export interface SiteOptions {
   readonly server: RealServer;
   /** What follows in petrel.yaml: drivers, commands, ... */
   readonly yaml: string;
-  readonly valid_for?: string;
+  /** Rooms that are not encrypted. */
+  readonly plain?: boolean;
   /** The section rooms.liveness. */
   readonly liveness?: string;
   readonly extraUsers?: readonly ServerUser[];
@@ -64,8 +74,18 @@ const makeRoom = async (
   operator: ServerUser,
   device: ServerUser,
   others: readonly ServerUser[],
+  plain: boolean,
 ): Promise<string> => {
-  const body = { preset: "private_chat", invite: [device.userId, ...others.map(({ userId }) => userId)] };
+  const encryption = {
+    type: "m.room.encryption",
+    state_key: "",
+    content: { algorithm: "m.megolm.v1.aes-sha2" },
+  };
+  const body = {
+    preset: "private_chat",
+    invite: [device.userId, ...others.map(({ userId }) => userId)],
+    initial_state: plain ? [] : [encryption],
+  };
   const {
     json,
     status,
@@ -83,13 +103,12 @@ const yamlFor = (
   url: string,
   device: ServerUser,
   rooms: Rooms,
-  yaml: string,
-  liveness: string,
+  { yaml, liveness = "{}", plain = false }: SiteOptions,
 ): string => `version: 1
 device: { name: site-1, state: ${folder}/state }
 homeserver: { url: "${url}", user: "${device.userId}", password: { file: ${folder}/password } }
 rooms: { data: { room: "${rooms.data}" }, people: { room: "${rooms.people}" }, status_every: 60s, liveness: ${liveness} }
-${yaml.includes("encryption:") ? "" : "encryption: { enabled: false }\n"}${yaml}`;
+${plain ? "encryption: { enabled: false }\n" : ""}${yaml}`;
 
 const relatesTo = (event: { readonly content: Json }): string =>
   text(event.content, "m.relates_to", "m.in_reply_to", "event_id");
@@ -107,25 +126,44 @@ const say = async (server: RealServer, roomId: string, user: ServerUser, body: s
   return text(answer.json, "event_id");
 };
 
-export const makeSite = async (options: SiteOptions): Promise<Site> => {
-  const { server, extraUsers = [] } = options;
-  const device = await server.addUser(`drone${++sent}`, { liftLimits: true });
-  const operator = await server.addUser(`alice${++sent}`, { liftLimits: true });
-  const rooms: Rooms = {
-    data: await makeRoom(server, operator, device, []),
-    people: await makeRoom(server, operator, device, extraUsers),
-  };
+const startAgent = (configFile: string, environment: Readonly<Record<string, string>>): Running =>
+  startChild(
+    process.execPath,
+    [join(ROOT, "agent/main.ts"), "--config", configFile, "run"],
+    ROOT,
+    environment,
+  );
+
+/** The files of an installation. */
+const install = (
+  { device, server }: { readonly device: ServerUser; readonly server: RealServer },
+  rooms: Rooms,
+  options: SiteOptions,
+): { readonly folder: string; readonly configFile: string } => {
   const folder = mkdtempSync(join(tmpdir(), "petrel-site-"));
   const configFile = join(folder, "petrel.yaml");
   writeFileSync(join(folder, "password"), device.password, { mode: 0o600 });
-  writeFileSync(
-    configFile,
-    yamlFor(folder, server.url, device, rooms, options.yaml, options.liveness ?? "{}"),
-  );
-  const telemetry = async (): Promise<ReceivedTelemetry[]> => {
-    const events = await readType(server.url, operator.accessToken, rooms.data, "dev.petrel.telemetry");
-    return events.map(({ content }) => parseTelemetry(content));
+  writeFileSync(configFile, yamlFor(folder, server.url, device, rooms, options));
+  return { folder, configFile };
+};
+
+export const makeSite = async (options: SiteOptions): Promise<Site> => {
+  const { server, extraUsers = [], plain = false } = options;
+  const device = await server.addUser(`drone${++sent}`, { liftLimits: true });
+  const operator = await server.addUser(`alice${++sent}`, { liftLimits: true });
+  // Before there are rooms: whoever gets a key is asked for when one is made.
+  const client = plain ? null : await startJsSdk(server.url, operator);
+  onTestFinished(() => client?.close());
+  const rooms: Rooms = {
+    data: await makeRoom(server, operator, device, [], plain),
+    people: await makeRoom(server, operator, device, extraUsers, plain),
   };
+  const { configFile, folder } = install({ device, server }, rooms, options);
+  const witness = createWitness(server.url, operator.accessToken, client);
+  const telemetry = async (): Promise<ReceivedTelemetry[]> =>
+    (await witness.read(rooms.data))
+      .filter(({ type }) => type === "dev.petrel.telemetry")
+      .map(({ content }) => parseTelemetry(content));
   const running: Running[] = [];
   onTestFinished(async () => {
     await Promise.all(running.map((agent) => agent.kill()));
@@ -135,37 +173,47 @@ export const makeSite = async (options: SiteOptions): Promise<Site> => {
     server,
     device,
     operator,
+    client,
+    witness,
     rooms,
+    configFile,
     start: (environment = {}) => {
-      const agent = startChild(
-        process.execPath,
-        [join(ROOT, "agent/main.ts"), "--config", configFile, "run"],
-        ROOT,
-        environment,
-      );
+      const agent = startAgent(configFile, environment);
       running.push(agent);
       return agent;
     },
     telemetry,
     readings: async () => (await telemetry()).flatMap(({ readings }) => [...readings]),
-    say: (user, body) => say(server, rooms.people, user, body),
+    say: (user, body) =>
+      user === operator && client !== null
+        ? client.send(rooms.people, "m.room.message", { msgtype: "m.text", body })
+        : say(server, rooms.people, user, body),
     scheduled: async () => {
       const path = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events";
       const { json } = await call(server.url, "GET", path, { token: device.accessToken });
       return [...list(json, "delayed_events"), ...list(json, "scheduled")].length;
     },
-    repliesTo: async (eventId) => {
-      const events = await readRoom(server.url, operator.accessToken, rooms.people);
-      return events
+    repliesTo: async (eventId) =>
+      (await witness.read(rooms.people))
         .filter((event) => event.sender === device.userId && relatesTo(event) === eventId)
-        .map(({ content }) => text(content, "body"));
-    },
+        .map(bodyOf),
   };
 };
 
+/** What the device sent into its rooms as the server has it: types of events, state left out. */
+export const wireTypes = async ({ device, rooms, witness }: Site): Promise<string[]> => {
+  const events = [...(await witness.read(rooms.data)), ...(await witness.read(rooms.people))];
+  return [
+    ...new Set(
+      events
+        .filter((event) => event.sender === device.userId && event.state_key === undefined)
+        .map(({ wire }) => wire.type),
+    ),
+  ];
+};
+
 /** The device has said that it is there. */
-export const online = ({ operator, rooms, server }: Site): Promise<void> =>
-  eventually("the device's first status message", async () => {
-    const events = await readRoom(server.url, operator.accessToken, rooms.people);
-    return events.some(({ content }) => text(content, "body").includes("site-1: online"));
-  });
+export const online = ({ rooms, witness }: Site): Promise<void> =>
+  eventually("the device's first status message", async () =>
+    (await witness.read(rooms.people)).some((event) => bodyOf(event).includes("site-1: online")),
+  );

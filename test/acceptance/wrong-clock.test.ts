@@ -35,7 +35,7 @@ needs("faketime, synapse", peers(), (library) => {
   }, async () => {
     const file = join(temporaryFolder(), "clock");
     writeFileSync(file, "-5h");
-    const site = await makeSite({ server, yaml: YAML });
+    const site = await makeSite({ server, plain: true, yaml: YAML });
     const environment = {
       LD_PRELOAD: library,
       FAKETIME_TIMESTAMP_FILE: file,

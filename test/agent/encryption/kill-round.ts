@@ -2,9 +2,9 @@
 // of a ratchet encrypts two plaintexts, no one-time key's ID is given to two keys.
 import { expect, onTestFinished } from "vitest";
 import { parseTelemetry } from "#agent/telemetry/index.ts";
-import { decodeBase64 } from "#crypto/base64.ts";
 import { type EncryptedClient, startEncryptedClient } from "#scripts/demo/encrypted-client.ts";
 import type { Homeserver } from "#test/homeserver/homeserver.ts";
+import { byIndex } from "#test/support/megolm-index.ts";
 import type { StoreFault } from "../faults/faulty-store.ts";
 import {
   begin,
@@ -46,28 +46,14 @@ const live = async (scene: Scene, life: Life, alice: EncryptedClient, again: boo
   return true;
 };
 
-/** The index of a Megolm message: version 3, field 0x08, a varint. */
-const indexOf = (ciphertext: string): number => {
-  const bytes = decodeBase64(ciphertext);
-  let index = 0;
-  for (let at = 2, shift = 0; ; at += 1, shift += 7) {
-    const byte = bytes[at] ?? 0;
-    index += (byte & 0x7f) * 2 ** shift;
-    if (byte < 0x80) return index;
-  }
-};
-
 /** By session and index: the ciphertexts that the server was ever given. */
-const ciphertexts = ({ device, server }: Scene, roomIds: readonly string[]): Map<string, Set<string>> => {
-  const found = new Map<string, Set<string>>();
-  for (const { content, sender, type } of roomIds.flatMap((roomId) => server.events(roomId))) {
-    if (sender !== device.userId || type !== "m.room.encrypted") continue;
-    const ciphertext = String(content["ciphertext"]);
-    const name = `${String(content["session_id"])} ${indexOf(ciphertext)}`;
-    found.set(name, (found.get(name) ?? new Set()).add(ciphertext));
-  }
-  return found;
-};
+const ciphertexts = ({ device, server }: Scene, roomIds: readonly string[]): Map<string, Set<string>> =>
+  byIndex(
+    roomIds
+      .flatMap((roomId) => server.events(roomId))
+      .filter(({ sender, type }) => sender === device.userId && type === "m.room.encrypted")
+      .map(({ content }) => content),
+  );
 
 /** Whether the fault happened at all. */
 export const dieAndLive = async (server: Homeserver, fault: StoreFault, nth: number): Promise<boolean> => {

@@ -16,9 +16,12 @@ type Answer = { readonly id: number; readonly value?: unknown; readonly error?: 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
 
 /** Starts it; `close` ends its input and waits until it is gone. */
-export const startPeer = (peer: PeerName): Peer => {
-  const script = fileURLToPath(new URL(`./${peer}.ts`, import.meta.url));
-  const child = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "pipe"] });
+export const startPeer = (peer: PeerName): Peer =>
+  startProgram(peer, process.execPath, [fileURLToPath(new URL(`./${peer}.ts`, import.meta.url))]);
+
+/** The same with any program that speaks the protocol of serve.ts. */
+export const startProgram = (peer: string, command: string, args: readonly string[]): Peer => {
+  const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"] });
   const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const waiting = new Map<number, Waiting>();
   let stderr = "";
