@@ -26,6 +26,7 @@ import { type Access, createAccess, fromCrypto } from "./access.ts";
 import { ENCRYPTED, openBatch, openForDevices, openForKeys, type Turn } from "./incoming.ts";
 import { Late } from "./late.ts";
 import { SHARE_RETRY_MS } from "./limits.ts";
+import { machineConfig } from "./machine-config.ts";
 import { Members } from "./members.ts";
 import { answerChallenge, deliverRoomEvent } from "./outside-requests.ts";
 import { Pump } from "./pump.ts";
@@ -90,8 +91,7 @@ export class Engine implements SyncOpener, Preparer {
     const { client, config, nowMs, runtime, store } = options;
     this.#options = options;
     const { deviceId, userId } = client;
-    const trustedMasters = new Map(Object.entries(config.trusted));
-    const machine = createMachine({ provider: nodeProvider, userId, deviceId, trustedMasters });
+    const machine = createMachine({ provider: nodeProvider, userId, deviceId, ...machineConfig(config) });
     this.#late = new Late(store, (error) => this.#complain(error));
     this.#access = createAccess(store, nodeProvider, machine, runtime.log, nowMs, (calls, database) => {
       const turn = this.#turn(database, calls);

@@ -23,3 +23,7 @@ export const ENCRYPTED_CONTENT_BYTES_MAX = 45_000;
 
 /** How often it is looked whether an event of the machine's own (a verification in a room) has left the outbox: somebody waits for it. */
 export const ROOM_EVENT_LOOK_MS = 1_000;
+
+/** The shortest and the longest life of a room key that can be configured. Each new one is a message to every device; an old one that is stolen reads all of its time. */
+export const ROTATION_PERIOD_MS_MIN = 3_600_000;
+export const ROTATION_PERIOD_MS_MAX = 2_592_000_000;

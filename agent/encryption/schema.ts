@@ -1,16 +1,41 @@
 // The section `encryption` of the configuration.
 import type { ZodType } from "zod";
 import * as z from "zod";
+import { duration } from "#agent/config/units.ts";
+import { ROTATION_PERIOD_MS_MAX, ROTATION_PERIOD_MS_MIN } from "./limits.ts";
+
+export interface RotationConfig {
+  readonly messages: number;
+  /** ms */
+  readonly period: number;
+}
 
 export interface EncryptionConfig {
   readonly enabled: boolean;
   readonly strategy: "cross-signed" | "verified" | "all";
   /** Master keys by user ID. */
   readonly trusted: Readonly<Record<string, string>>;
+  /** Absent: what the specification recommends. */
+  readonly rotation?: RotationConfig | undefined;
 }
 
 /** Ed25519 in base64, as clients show a master key; they put spaces into it. */
 const MASTER_KEY = /^[A-Za-z0-9+/]{43}$/;
+
+const rotationSchema = z.strictObject({
+  messages: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(100)
+    .describe("A room key encrypts at most this many events; a room's own settings may ask for fewer."),
+  period: duration()
+    .refine((ms) => ms >= ROTATION_PERIOD_MS_MIN && ms <= ROTATION_PERIOD_MS_MAX, {
+      error: 'expected a period from "1h" to "30d"',
+    })
+    .prefault("7d")
+    .describe("And it is used no longer than this; a room's own settings may ask for less."),
+});
 
 export const encryptionSchema: ZodType<EncryptionConfig> = z.strictObject({
   enabled: z
@@ -35,4 +60,7 @@ export const encryptionSchema: ZodType<EncryptionConfig> = z.strictObject({
     )
     .default({})
     .describe("Master keys (fingerprints) of users that count as verified, by user ID."),
+  rotation: rotationSchema
+    .optional()
+    .describe("When the key of a room is made anew, beside whenever somebody left."),
 });

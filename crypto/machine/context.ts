@@ -7,6 +7,7 @@ import { REQUEST_NUMBER_DIGITS } from "./limits.ts";
 import type { Notice } from "./notices.ts";
 import type { Request } from "./requests.ts";
 import type { RoomKey } from "./rooms/inbound.ts";
+import type { Rotation } from "./rooms/settings.ts";
 import type { AccountRow, RequestRow } from "./store/store.ts";
 import type { Work } from "./store/work.ts";
 
@@ -16,6 +17,8 @@ export interface MachineConfig {
   readonly deviceId: string;
   /** Master keys (unpadded base64) by user ID that a person pinned in the configuration: these are verified, whatever else is. */
   readonly trustedMasters?: ReadonlyMap<string, string>;
+  /** How often room keys are made anew at least; a room may ask for more. */
+  readonly rotation?: Rotation;
   /** To-device messages from devices that are not cross-signed are not taken, but for keys, requests and verification. */
   readonly crossSignedSendersOnly?: boolean;
 }

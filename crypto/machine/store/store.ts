@@ -135,8 +135,9 @@ export interface WedgedRow {
 /** A room that was encrypted once. Group: room ID, item "". It is never deleted. */
 export interface RoomRow {
   readonly algorithm: string;
-  readonly rotationMs: number;
-  readonly rotationMessages: number;
+  /** What the room says; null: nothing. */
+  readonly rotationMs: number | null;
+  readonly rotationMessages: number | null;
 }
 
 /** The Megolm session that we encrypt with. Group: room ID, item "". */
