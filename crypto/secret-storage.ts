@@ -166,10 +166,10 @@ export function createPassphraseInfo(
 }
 
 /**
- * The storage key from a passphrase and the `passphrase` object of its description, untrusted. It takes a second and more.
+ * The storage key from a passphrase and the `passphrase` object of its description, untrusted. It takes a second and more, in which nothing else
+ * runs: `stretchSecretStorageKey` does the same beside everything else.
  *
- * @throws CryptoError UNSUPPORTED for another algorithm, another length than 256 bits, or more than `iterationsMax` (5,000,000 by default):
- *   a server could otherwise keep a small board busy for hours; FORMAT for anything else
+ * @throws CryptoError as `readPassphraseInfo`
  */
 export function deriveSecretStorageKey(
   provider: CryptoProvider,
@@ -177,8 +177,49 @@ export function deriveSecretStorageKey(
   info: unknown,
   iterationsMax: number = PBKDF2_ITERATIONS_READ_MAX,
 ): Uint8Array {
+  const { iterations, salt } = readPassphraseInfo(info, iterationsMax);
+  const password = encodeUtf8(passphrase);
+  const key = provider.pbkdf2Sha512(password, encodeUtf8(salt), iterations, KEY_BYTES);
+  password.fill(0);
+  return key;
+}
+
+/** PBKDF2 with HMAC-SHA-512 somewhere else than on this thread: provider/node-stretch.ts, or Web Crypto. */
+export type Stretch = (
+  password: Uint8Array,
+  salt: Uint8Array,
+  iterations: number,
+  length: number,
+) => Promise<Uint8Array>;
+
+/** As `deriveSecretStorageKey`, without holding up the thread. Rejects with CryptoError as `readPassphraseInfo`. */
+export async function stretchSecretStorageKey(
+  stretch: Stretch,
+  passphrase: string,
+  info: unknown,
+  iterationsMax: number = PBKDF2_ITERATIONS_READ_MAX,
+): Promise<Uint8Array> {
+  const { iterations, salt } = readPassphraseInfo(info, iterationsMax);
+  const password = encodeUtf8(passphrase);
+  try {
+    return await stretch(password, encodeUtf8(salt), iterations, KEY_BYTES);
+  } finally {
+    password.fill(0);
+  }
+}
+
+/**
+ * Reads the `passphrase` object of a key description.
+ *
+ * @throws CryptoError UNSUPPORTED for another algorithm, another length than 256 bits, or more than `iterationsMax` (5,000,000 by default):
+ *   a server could otherwise keep a small board busy for hours; FORMAT for anything else
+ */
+export function readPassphraseInfo(
+  info: unknown,
+  iterationsMax: number = PBKDF2_ITERATIONS_READ_MAX,
+): PassphraseInfo {
   const object = requireObject(info, "passphrase");
-  const salt = encodeUtf8(stringMember(object, "salt", "passphrase"));
+  const salt = stringMember(object, "salt", "passphrase");
   const algorithm = stringMember(object, "algorithm", "passphrase");
   const bits = member(object, "bits") ?? KEY_BYTES * 8;
   if (algorithm !== "m.pbkdf2" || bits !== KEY_BYTES * 8) {
@@ -197,10 +238,7 @@ export function deriveSecretStorageKey(
       `passphrase: asks for ${iterations} iterations; raise iterationsMax (${iterationsMax}) if it is trusted`,
     );
   }
-  const password = encodeUtf8(passphrase);
-  const key = provider.pbkdf2Sha512(password, salt, iterations, KEY_BYTES);
-  password.fill(0);
-  return key;
+  return { algorithm, salt, iterations, bits: KEY_BYTES * 8 };
 }
 
 function requireDescription(value: unknown): JsonObject {

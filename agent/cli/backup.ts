@@ -21,7 +21,7 @@ import { loadSetting, type Setting, serverOf, socketOf } from "./setting.ts";
 
 export interface BackupOptions {
   readonly passphrase?: boolean;
-  readonly replace?: boolean;
+  readonly replace?: true | "backup" | "storage" | "all";
   readonly withoutKey?: boolean;
   readonly json?: boolean;
 }
@@ -94,12 +94,37 @@ const askKey = ({ outside, options }: Call): Promise<JsonObject> =>
       : { recoveryKey: await asker.askSecret("Recovery key") },
   );
 
+const REPLACED: Readonly<Record<"backup" | "storage" | "all", string>> = {
+  backup:
+    "The key backup that is there is deleted on the homeserver, with every room key in it that no device of this account holds any more.",
+  storage:
+    "A new secret storage takes the place of the one that is there. The old recovery key and the old passphrase open nothing any more: every person and every device that uses them needs the new one.",
+  all: "The key backup that is there is deleted on the homeserver, with every room key in it that no device of this account holds any more; and a new secret storage takes the place of the one that is there: the old recovery key and the old passphrase open nothing any more.",
+};
+
+/** Says what is lost, and takes one word for a yes, so that nobody does it by a keystroke. */
+const confirmReplacing = ({ outside }: Call, what: keyof typeof REPLACED): Promise<void> => {
+  outside.stderr.write(`${REPLACED[what]}\nThis cannot be undone.\n`);
+  return withAsker(outside, async (asker) => {
+    if ((await asker.ask("Type replace to go on")) !== "replace")
+      throw new CliError(EXIT.failed, "nothing was changed");
+  });
+};
+
 const create = async (call: Call): Promise<number> => {
+  const { replace } = call.options;
+  const what = replace === true ? "backup" : replace;
   const { secretStorage } = await ask(call, { action: "status" });
   const there = word(asObject(secretStorage ?? null), "state") === "there";
-  const key = there ? await askKey(call) : {};
-  const replace = call.options.replace === true ? { replace: true } : {};
-  const result = await ask(call, { action: "create", ...key, ...replace });
+  if (what !== undefined) await confirmReplacing(call, what);
+  const replaceStorage = what === "storage" || what === "all";
+  const key = there && !replaceStorage ? await askKey(call) : {};
+  const result = await ask(call, {
+    action: "create",
+    ...key,
+    ...(what === "backup" || what === "all" ? { replace: true } : {}),
+    ...(replaceStorage ? { replaceStorage: true } : {}),
+  });
   const recoveryKey = asString(field(result, "recoveryKey") ?? null);
   if (recoveryKey === null) return say(call, result, "the backup is on; its key is in the secret storage");
   return say(

@@ -1,5 +1,5 @@
 // The verbs about the account's identity: their options and help. program.ts adds them.
-import { Argument } from "commander";
+import { Argument, Option } from "commander";
 import type { BackupAction, BackupOptions } from "./backup.ts";
 import type { Wiring } from "./program.ts";
 import type { TrustOptions } from "./trust.ts";
@@ -16,6 +16,10 @@ const addVerify = ({ does, outside, program }: Wiring): void => {
     .option("--room <id>", "ask in this room")
     .option("--qr", "show a QR code instead of symbols")
     .option("--png <file>", "write the QR code into a file")
+    .option(
+      "--scan [code]",
+      "scan the code that the other device shows: its bytes are asked for, as base64 or hexadecimal; - reads them from standard input",
+    )
     .option("--yes-if-match <program>", "a program that compares in your place; see docs/encryption.md")
     .option("--list", "only list what is under way")
     .option("--id <number>", "go on with this one")
@@ -49,7 +53,12 @@ const addBackup = ({ does, outside, program }: Wiring): void => {
     .argument("[file]", "the key file of export and import")
     .option("--passphrase", "restore, create: ask for the passphrase instead of the recovery key")
     .option("--without-key", "restore: the backup's key is here already")
-    .option("--replace", "create: in place of the backup that is there")
+    .addOption(
+      new Option(
+        "--replace [what]",
+        "create: in place of the backup that is there (the default), the secret storage, or both; asks first",
+      ).choices(["backup", "storage", "all"]),
+    )
     .option(...JSON_OPTION)
     .action((action: BackupAction, file: string | undefined, options: BackupOptions) =>
       does(async (config) => (await import("./backup.ts")).backup(outside, config, action, file, options)),

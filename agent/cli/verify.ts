@@ -9,6 +9,7 @@ import type { JsonObject, JsonValue } from "#agent/matrix/types.ts";
 import type { Outside } from "#agent/outside.ts";
 import { printable } from "./printable.ts";
 import { type Asker, withAsker } from "./prompt.ts";
+import { CODE_QUESTION, codeOf, readCode } from "./scanned-code.ts";
 import { loadSetting, socketOf } from "./setting.ts";
 
 export interface VerifyOptions {
@@ -21,6 +22,8 @@ export interface VerifyOptions {
   readonly yesIfMatch?: string;
   readonly qr?: boolean;
   readonly png?: string;
+  /** True: their code is asked for when there is one. */
+  readonly scan?: string | true;
 }
 
 const POLL_MS = 500;
@@ -91,7 +94,11 @@ const approves = (program: string, of: JsonObject): Promise<boolean> =>
 const yes = async (asker: Asker, question: string): Promise<boolean> =>
   /^y(es)?$/i.test(await asker.ask(`${question} (yes/no)`, "no"));
 
-type Answer = (of: JsonObject, question: string) => Promise<boolean>;
+interface Answer {
+  (of: JsonObject, question: string): Promise<boolean>;
+  /** Their code, in base64, where it is to be scanned. */
+  readonly code?: () => Promise<string>;
+}
 
 /** Both agreed: our code is shown once, or the strings are begun with. Their side may begin as well. */
 const ready = async (session: Session, of: JsonObject): Promise<string | null> => {
@@ -117,6 +124,19 @@ const ready = async (session: Session, of: JsonObject): Promise<string | null> =
   return null;
 };
 
+/** Their code is scanned once; then it is their turn to say that it worked. */
+const scan = async (session: Session, of: JsonObject, read: () => Promise<string>): Promise<null> => {
+  const id = text(of, "id");
+  if (session.shown.has(id)) return null;
+  session.shown.add(id);
+  if (field(of, "scansQr") !== true)
+    throw new CliError(EXIT.failed, "the other device shows no code; leave out --scan");
+  // Only now: the code belongs to this verification, so nobody had it before.
+  await ask(session, "verify-scan", { id, bytes: await read() });
+  session.outside.stderr.write("scanned: say on the other device that it worked\n");
+  return null;
+};
+
 /** What a person or a program decides in one phase; null: wait. */
 const decide = async (session: Session, of: JsonObject, answer: Answer): Promise<string | null> => {
   const { stdout } = session.outside;
@@ -126,7 +146,7 @@ const decide = async (session: Session, of: JsonObject, answer: Answer): Promise
         ? "accept"
         : "cancel";
     case "ready":
-      return ready(session, of);
+      return answer.code === undefined ? ready(session, of) : scan(session, of, answer.code);
     case "compare":
       stdout.write(comparison(of));
       return (await answer(of, "Does the other device show the same?")) ? "confirm" : "mismatch";
@@ -156,7 +176,12 @@ const follow = async (session: Session, id: string, answer: Answer): Promise<num
       throw new CliError(EXIT.failed, `not verified: ${text(of, "reason")} (${text(of, "code")})`);
     const step = await decide(session, of, answer);
     if (step === null) await pause(outside);
-    else await ask(session, "verify-step", { id, step });
+    else
+      await ask(session, "verify-step", {
+        id,
+        step,
+        ...(session.options.scan === undefined ? {} : { scan: true }),
+      });
   }
 };
 
@@ -176,6 +201,7 @@ const request = async (session: Session, userId: string): Promise<string> => {
     user: userId,
     ...(device === undefined ? {} : { device }),
     ...(room === undefined ? {} : { room }),
+    ...(session.options.scan === undefined ? {} : { scan: true }),
   };
   const made = asObject(field(await ask(session, "verify-request", args), "verification")) ?? {};
   session.outside.stderr.write(`asked ${printable(userId)}: accept it there\n`);
@@ -193,18 +219,31 @@ const begin = async (session: Session, userId: string | undefined): Promise<stri
   return userId === undefined ? waitForOne(session) : request(session, userId);
 };
 
+/** What a code on standard input or the command line needs of a person: nothing, since scanning it is what verifies. */
+const withoutAsking = ({ outside }: Session, given: string): Answer =>
+  Object.assign((of: JsonObject) => Promise.resolve(text(of, "phase") === "asked"), {
+    code: () => readCode(outside, given),
+  });
+
 const decided = async (session: Session, userId: string | undefined): Promise<number> => {
   const { outside, options } = session;
-  const program = options.yesIfMatch;
+  const { scan: given, yesIfMatch: program } = options;
+  // What is no code is refused before anybody is asked.
+  if (typeof given === "string" && given !== "-") codeOf(given);
+  if (typeof given === "string")
+    return follow(session, await begin(session, userId), withoutAsking(session, given));
   if (program !== undefined) {
     // What is asked before there is something to compare is agreed to: the program judges the strings.
     const answer: Answer = (of) =>
       text(of, "phase") === "compare" ? approves(program, of) : Promise.resolve(true);
     return follow(session, await begin(session, userId), answer);
   }
-  return withAsker(outside, async (asker) =>
-    follow(session, await begin(session, userId), (_of, question) => yes(asker, question)),
-  );
+  return withAsker(outside, async (asker) => {
+    const person: Answer = (_of, question) => yes(asker, question);
+    const code = async (): Promise<string> => codeOf(await asker.ask(CODE_QUESTION));
+    const answer = given === true ? Object.assign(person, { code }) : person;
+    return follow(session, await begin(session, userId), answer);
+  });
 };
 
 export const verify = async (

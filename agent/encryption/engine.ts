@@ -22,6 +22,7 @@ import { MachineError } from "#crypto/machine/errors.ts";
 import { createMachine } from "#crypto/machine/machine.ts";
 import type { RequestKind } from "#crypto/machine/requests.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
+import { nodeStretch } from "#crypto/provider/node-stretch.ts";
 import { type Access, createAccess, fromCrypto } from "./access.ts";
 import { ENCRYPTED, openBatch, openForDevices, openForKeys, type Turn } from "./incoming.ts";
 import { Late } from "./late.ts";
@@ -198,6 +199,7 @@ export class Engine implements SyncOpener, Preparer {
         return result;
       },
       settle: () => this.#pump.settle(),
+      stretch: nodeStretch,
       get: (path) => client.request("GET", path),
     };
   }

@@ -7,20 +7,37 @@ import { CryptoError } from "#crypto/errors.ts";
 import { encodeExportedSession, parseExportedSession } from "#crypto/exported-session.ts";
 import { RESTORE_SLICE } from "#crypto/machine/backup/limits.ts";
 import { backupKeysPath, type RestoreCounts, readBackup } from "#crypto/machine/backup/restore.ts";
+import { secretName } from "#crypto/machine/cross-signing/keys.ts";
+import type { MachineCalls } from "#crypto/machine/machine.ts";
+import { BACKUP_SECRET } from "#crypto/machine/secrets/known.ts";
 import type { OpenResult, StorageKey } from "#crypto/machine/secrets/storage.ts";
+import { stretchSecretStorageKey } from "#crypto/secret-storage.ts";
 import type { IdentityAccess } from "./access.ts";
 
 type Action = (access: IdentityAccess, args: JsonObject, exchange: Exchange) => Promise<JsonValue>;
 
 const toJson = (value: unknown): JsonValue => JSON.parse(JSON.stringify(value)) as JsonValue; // what JSON.parse gives is JSON
 
-const keyOf = (args: JsonObject): StorageKey | null => {
+/** What the person gave, a passphrase stretched on another thread: it takes a second and more. After `refresh`. */
+const keyOf = async (access: IdentityAccess, args: JsonObject): Promise<StorageKey | null> => {
   const [recoveryKey, passphrase] = [
     asString(field(args, "recoveryKey")),
     asString(field(args, "passphrase")),
   ];
   if (recoveryKey !== null) return { recoveryKey };
-  return passphrase === null ? null : { passphrase };
+  if (passphrase === null) return null;
+  const info = await access.calls((calls) => calls.secretStoragePassphrase());
+  if (info === null)
+    throw new CliError(
+      EXIT.failed,
+      "no passphrase opens this account's secret storage: give its recovery key",
+    );
+  try {
+    return { key: await stretchSecretStorageKey(access.stretch, passphrase, info) };
+  } catch (error) {
+    if (error instanceof CryptoError) throw new CliError(EXIT.failed, error.message, { cause: error });
+    throw error;
+  }
 };
 
 /** Asks the server for everything anew: backup and secret storage may have changed elsewhere. */
@@ -53,35 +70,54 @@ const opened = (result: OpenResult): Extract<OpenResult, { kind: "opened" }> => 
   );
 };
 
+/** Secrets of the storage that is there and that this device does not hold: a new storage would be without them. */
+const wouldBeLost = (calls: MachineCalls, withBackup: boolean): readonly string[] => {
+  const storage = calls.secretStorage();
+  if (storage.state !== "there") return [];
+  const signing = calls.crossSigning();
+  const held = signing.state === "ours" ? signing.held.map(secretName) : [];
+  const kept = withBackup || calls.backup().holdsKey ? [...held, BACKUP_SECRET] : held;
+  return storage.secrets.filter((name) => !kept.includes(name));
+};
+
+const requireNothingLost = async (access: IdentityAccess, withBackup: boolean): Promise<void> => {
+  const lost = await access.calls((calls) => wouldBeLost(calls, withBackup));
+  if (lost.length === 0) return;
+  throw new CliError(
+    EXIT.failed,
+    `the secret storage holds what this device does not (${lost.join(", ")}), and a new one would be without it: open the one that is there with its recovery key (\`petrel backup restore\`), or verify this device with another one (\`petrel verify\`)${lost.includes(BACKUP_SECRET) ? "; --replace all makes a new backup as well" : ""}`,
+  );
+};
+
 /** Makes what is missing: backup, secret storage. The recovery key of a new secret storage is given out here and nowhere else. */
 const create: Action = async (access, args) => {
   await refresh(access);
   const replace = field(args, "replace") === true;
-  const given = keyOf(args);
+  const replaceStorage = field(args, "replaceStorage") === true;
   const { state } = await access.calls((calls) => calls.secretStorage());
   if (state !== "there" && state !== "none")
     throw new CliError(
       EXIT.unreachable,
       "the homeserver did not say whether there is secret storage; try again",
     );
-  if (state === "there" && given === null)
+  const keeps = state === "there" && !replaceStorage;
+  const given = keeps ? await keyOf(access, args) : null;
+  if (keeps && given === null)
     throw new CliError(
       EXIT.usage,
       "this account has secret storage already: give its recovery key, so that the backup's key can be kept in it",
     );
-  if (state === "there" && given !== null)
-    opened(await access.calls((calls) => calls.openSecretStorage(given)));
+  if (given !== null) opened(await access.calls((calls) => calls.openSecretStorage(given)));
+  else await requireNothingLost(access, replace);
   const before = await access.calls((calls) => calls.backup());
   if (before.state === "none" || before.state === "unknown" || replace) {
     await access.calls((calls) => calls.createBackup({ replace }));
     await access.settle();
   }
   const made = await access.calls((calls) => {
-    if (state === "there" && given !== null) {
-      opened(calls.saveSecrets(given));
-      return null;
-    }
-    return calls.createSecretStorage();
+    if (given === null) return calls.createSecretStorage({ replace: replaceStorage });
+    opened(calls.saveSecrets(given));
+    return null;
   });
   await access.settle();
   const backup = await access.calls((calls) => calls.backup());
@@ -90,7 +126,7 @@ const create: Action = async (access, args) => {
 
 const restore: Action = async (access, args, exchange) => {
   await refresh(access);
-  const given = keyOf(args);
+  const given = await keyOf(access, args);
   if (given !== null) await open(access, given);
   const backup = await access.calls((calls) => calls.backup());
   if (backup.version === null) throw new CliError(EXIT.failed, "this account has no key backup");

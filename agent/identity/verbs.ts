@@ -3,6 +3,7 @@ import type { Handler } from "#agent/control/server.ts";
 import { CliError, EXIT } from "#agent/exit.ts";
 import { asString, field } from "#agent/matrix/json.ts";
 import type { JsonObject, JsonValue } from "#agent/matrix/types.ts";
+import { CryptoError } from "#crypto/errors.ts";
 import { MachineError } from "#crypto/machine/errors.ts";
 import type { MachineCalls } from "#crypto/machine/machine.ts";
 import type { Verification } from "#crypto/machine/verification/calls.ts";
@@ -32,7 +33,6 @@ export const told = async <T>(work: () => Promise<T>): Promise<T> => {
 type Step = (calls: MachineCalls, id: string) => Verification;
 
 const STEPS: Readonly<Record<string, Step>> = {
-  accept: (calls, id) => calls.acceptVerification(id),
   start: (calls, id) => calls.startSas(id),
   confirm: (calls, id) => calls.confirmVerification(id),
   mismatch: (calls, id) => calls.mismatchVerification(id),
@@ -45,11 +45,14 @@ const verifications = async (access: IdentityAccess): Promise<JsonValue> =>
 const step = async (access: IdentityAccess, args: JsonObject): Promise<JsonValue> => {
   const name = argument(args, "step");
   const id = argument(args, "id");
-  const take = Object.hasOwn(STEPS, name) ? STEPS[name] : undefined;
+  const accept: Step = (calls, accepted) =>
+    calls.acceptVerification(accepted, { scan: field(args, "scan") === true });
+  const steps: Readonly<Record<string, Step>> = { accept, ...STEPS };
+  const take = Object.hasOwn(steps, name) ? steps[name] : undefined;
   if (take === undefined)
     throw new CliError(
       EXIT.usage,
-      `expected one of the steps ${Object.keys(STEPS).join(", ")}, found "${name}"`,
+      `expected one of the steps ${Object.keys(steps).join(", ")}, found "${name}"`,
     );
   const verification = await access.calls((calls) => take(calls, id));
   void access.settle();
@@ -67,6 +70,7 @@ const request = async (access: IdentityAccess, args: JsonObject): Promise<JsonVa
     calls.requestVerification(userId, {
       ...(deviceId === null ? {} : { deviceId }),
       ...(roomId === null ? {} : { roomId }),
+      ...(field(args, "scan") === true ? { scan: true } : {}),
     }),
   );
   void access.settle();
@@ -77,6 +81,20 @@ const qr = async (access: IdentityAccess, args: JsonObject): Promise<JsonValue> 
   const id = argument(args, "id");
   const bytes = await access.calls((calls) => calls.verificationQr(id));
   return { bytes: bytes === null ? null : Buffer.from(bytes).toString("base64") };
+};
+
+/** The bytes of the code that the other side shows. */
+const scanned = async (access: IdentityAccess, args: JsonObject): Promise<JsonValue> => {
+  const id = argument(args, "id");
+  const bytes = new Uint8Array(Buffer.from(argument(args, "bytes"), "base64"));
+  try {
+    const verification = await access.calls((calls) => calls.scanVerificationQr(id, bytes));
+    void access.settle();
+    return toJson({ verification });
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw new CliError(EXIT.failed, error.message, { cause: error });
+  }
 };
 
 const trust = async (access: IdentityAccess, args: JsonObject): Promise<JsonValue> => {
@@ -124,6 +142,7 @@ export const identityVerbs = (access: () => IdentityAccess | null): Readonly<Rec
     "verify-step": on(step),
     "verify-request": on(request),
     "verify-qr": on(qr),
+    "verify-scan": on(scanned),
     trust: on(trust),
     backup: on(backup),
   };

@@ -1,4 +1,5 @@
 // The machine's calls for secrets.
+import type { JsonObject } from "../../shape.ts";
 import type { Run } from "../context.ts";
 import { requestSecrets } from "./gossip.ts";
 import {
@@ -8,7 +9,9 @@ import {
   openSecretStorage,
   type SecretStorageState,
   type StorageKey,
+  type StorageOptions,
   saveSecrets,
+  secretStoragePassphrase,
   secretStorageState,
 } from "./storage.ts";
 
@@ -16,12 +19,14 @@ export interface SecretCalls {
   /** Asks the server for our user's secret storage; answer the requests, then see `secretStorage`. */
   fetchSecretStorage(): void;
   secretStorage(): SecretStorageState;
-  /** Takes what is in it. A passphrase takes a second and more, in which nothing else runs. */
+  /** How its key is made of a passphrase; null where none opens it. For `stretchSecretStorageKey`, then `{ key }`. */
+  secretStoragePassphrase(): JsonObject | null;
+  /** Takes what is in it. A passphrase takes a second and more, in which nothing else runs: give `{ key }` instead. */
   openSecretStorage(key: StorageKey): OpenResult;
   /** Puts the secrets that we hold into it. */
   saveSecrets(key: StorageKey): OpenResult;
   /** @throws MachineError SECRET_STORAGE */
-  createSecretStorage(options?: { readonly passphrase?: string; readonly replace?: boolean }): {
+  createSecretStorage(options?: StorageOptions): {
     readonly recoveryKey: string;
     readonly secrets: readonly string[];
   };
@@ -33,6 +38,7 @@ export function secretCalls(run: Run): SecretCalls {
   return {
     fetchSecretStorage: () => run(fetchSecretStorage),
     secretStorage: () => run(secretStorageState),
+    secretStoragePassphrase: () => run(secretStoragePassphrase),
     openSecretStorage: (key) => run((context) => openSecretStorage(context, key)),
     saveSecrets: (key) => run((context) => saveSecrets(context, key)),
     createSecretStorage: (options) => run((context) => createSecretStorage(context, options ?? {})),

@@ -13,6 +13,7 @@ import {
   describeSecretStorageKey,
   encryptSecret,
   generateSecretStorageKey,
+  type PassphraseInfo,
 } from "../../secret-storage.ts";
 import { isJsonObject, type JsonObject, member } from "../../shape.ts";
 import { addRequest, type Context, requestsUnderWay } from "../context.ts";
@@ -27,8 +28,18 @@ const KEY_PREFIX = "m.secret_storage.key.";
 const KEY_ID_BYTES = 16;
 const NOT_FOUND = 404;
 
-/** What opens secret storage: what a person wrote down, or remembers. */
-export type StorageKey = { readonly recoveryKey: string } | { readonly passphrase: string };
+/** What opens secret storage: what a person wrote down, or remembers; or the key that was stretched of what they remember (`secretStoragePassphrase`). */
+export type StorageKey =
+  | { readonly recoveryKey: string }
+  | { readonly passphrase: string }
+  | { readonly key: Uint8Array };
+
+/** What a new secret storage is to be like. `stretched`: a key out of a passphrase, made without holding up the loop. */
+export interface StorageOptions {
+  readonly passphrase?: string;
+  readonly stretched?: { readonly info: PassphraseInfo; readonly key: Uint8Array };
+  readonly replace?: boolean;
+}
 
 /**
  * - `unknown`: not asked for yet, or the server did not answer: `fetchSecretStorage`.
@@ -165,10 +176,7 @@ function withKey(
   const description = keyId === null ? null : contentOf(context, KEY_PREFIX + keyId);
   if (keyId === null || description === null) return { kind: "not-there" };
   try {
-    const key =
-      "recoveryKey" in given
-        ? decodeRecoveryKey(given.recoveryKey)
-        : deriveSecretStorageKey(context.provider, given.passphrase, member(description, "passphrase"));
+    const key = openingKey(context, given, description);
     const check = checkSecretStorageKey(context.provider, key, description);
     const result: OpenResult =
       check === "wrong"
@@ -182,13 +190,28 @@ function withKey(
   }
 }
 
+/** A copy of our own, to be filled with zeros. */
+function openingKey(context: Context, given: StorageKey, description: JsonObject): Uint8Array {
+  if ("recoveryKey" in given) return decodeRecoveryKey(given.recoveryKey);
+  if ("key" in given) return given.key.slice();
+  return deriveSecretStorageKey(context.provider, given.passphrase, member(description, "passphrase"));
+}
+
+/** How the key is made of a passphrase, untrusted, for `stretchSecretStorageKey`; null where none opens it. */
+export function secretStoragePassphrase(context: Context): JsonObject | null {
+  const keyId = defaultKeyId(context);
+  const description = keyId === null ? null : contentOf(context, KEY_PREFIX + keyId);
+  const info = description === null ? undefined : member(description, "passphrase");
+  return isJsonObject(info) ? info : null;
+}
+
 /**
  * Makes secret storage for the secrets that we hold. The recovery key is given once and kept nowhere.
  * @throws MachineError SECRET_STORAGE where it is not known that there is none, unless it is to be replaced
  */
 export function createSecretStorage(
   context: Context,
-  options: { readonly passphrase?: string; readonly replace?: boolean },
+  options: StorageOptions,
 ): { readonly recoveryKey: string; readonly secrets: readonly string[] } {
   const { state } = secretStorageState(context);
   if (state !== "none" && options.replace !== true) {
@@ -200,11 +223,7 @@ export function createSecretStorage(
     );
   }
   const { provider } = context;
-  const info = options.passphrase === undefined ? undefined : createPassphraseInfo(provider);
-  const key =
-    options.passphrase === undefined
-      ? generateSecretStorageKey(provider)
-      : deriveSecretStorageKey(provider, options.passphrase, info);
+  const { info, key } = newKey(context, options);
   const keyId = encodeBase64(provider.random(KEY_ID_BYTES)).replace(/[+/]/g, "0");
   const description = describeSecretStorageKey(provider, key, info === undefined ? {} : { passphrase: info });
   putAccountData(context, KEY_PREFIX + keyId, { ...description });
@@ -215,6 +234,16 @@ export function createSecretStorage(
   const recoveryKey = encodeRecoveryKey(key);
   key.fill(0);
   return { recoveryKey, secrets };
+}
+
+function newKey(
+  { provider }: Context,
+  { passphrase, stretched }: StorageOptions,
+): { readonly info: PassphraseInfo | undefined; readonly key: Uint8Array } {
+  if (stretched !== undefined) return { info: stretched.info, key: stretched.key.slice() };
+  if (passphrase === undefined) return { info: undefined, key: generateSecretStorageKey(provider) };
+  const info = createPassphraseInfo(provider);
+  return { info, key: deriveSecretStorageKey(provider, passphrase, info) };
 }
 
 /** A secret under this key, beside what other keys encrypt. */

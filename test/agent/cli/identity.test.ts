@@ -133,6 +133,31 @@ describe("petrel verify", () => {
   }, 60_000);
 });
 
+describe("petrel verify --scan", () => {
+  it("scans the operator's code, given as text, and both are verified", async () => {
+    const petrel = site.start(["verify", operator.user.userId, "--scan"], { input: { open: true } });
+    const accept = once(async () => operator.peer.call("accept", AGENT, await flowOf(), ALL_METHODS));
+    const show = once(async () => {
+      const code = await operator.peer.call<string | null>("showQr", AGENT, await flowOf());
+      if (code === null) throw new Error("not yet");
+      petrel.input(`${code}\n`);
+    });
+    const confirm = once(async () => operator.peer.call("confirmScanning", AGENT, await flowOf()));
+    const ran = await drive(petrel, async () => {
+      await accept();
+      await show();
+      if (petrel.stderr().includes("scanned: say on the other device")) await confirm();
+    });
+    expect(ran).toMatchObject({ code: 0, stdout: "verified: @operator:example.org\n" });
+  }, 60_000);
+
+  it("refuses what is no code before it asks anybody, and says what it wants", async () => {
+    const ran = await site.petrel(["verify", operator.user.userId, "--scan", "bm90IGEgY29kZQ"]);
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toContain("expected the bytes of a verification code");
+  });
+});
+
 const own = async (): Promise<{ deviceId: string }> => {
   const { stdout } = await site.petrel(["trust", "--json"]);
   const { devices } = JSON.parse(stdout) as { devices: { id: string }[] };
@@ -164,6 +189,23 @@ describe("petrel backup", () => {
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain("does not open this account's secret storage");
   });
+
+  it("makes a new secret storage only after a word that says so, and the old key opens nothing any more", async () => {
+    const before = await site.petrel(["backup", "create", "--replace", "storage"], { input: "yes\n" });
+    expect(before.code).toBe(1);
+    expect(before.stderr).toMatch(/The old recovery key .* open nothing any more/);
+    expect(before.stderr).toContain("This cannot be undone.");
+    expect(before.stderr).toContain("nothing was changed");
+    const made = await site.petrel(["backup", "create", "--replace", "storage"], { input: "replace\n" });
+    expect(made).toMatchObject({ code: 0 });
+    const [recoveryKey] = /(\S{4} ){11}\S{4}/.exec(made.stdout) ?? [""];
+    const restored = await site.petrel(["backup", "restore"], { input: `${recoveryKey}\n` });
+    expect(restored.stdout).toMatch(/ known already; cross-signing: ours$/m);
+    const all = await site.petrel(["backup", "create", "--replace", "all"], { input: "replace\n" });
+    expect(all.code).toBe(0);
+    const stale = await site.petrel(["backup", "restore"], { input: `${recoveryKey}\n` });
+    expect(stale.stderr).toContain("does not open this account's secret storage");
+  }, 60_000);
 
   it("exports to a file that is not there yet, and imports from it with its passphrase alone", async () => {
     const file = join(temporaryFolder(), "keys.txt");

@@ -4,12 +4,16 @@ import type { Exchange } from "#agent/control/server.ts";
 import type { IdentityAccess } from "#agent/identity/access.ts";
 import { identityVerbs } from "#agent/identity/verbs.ts";
 import type { JsonObject, JsonValue } from "#agent/matrix/types.ts";
+import { nodeStretch } from "#crypto/provider/node-stretch.ts";
+import type { Stretch } from "#crypto/secret-storage.ts";
 import { type Client, inside, makeClient, secondDevice } from "#test/crypto/machine/support/loopback.ts";
 import { type Homeserver, startHomeserver, type TestUser } from "#test/homeserver/homeserver.ts";
 
 let server: Homeserver;
 let user: TestUser;
+let stretch: Stretch;
 beforeEach(async () => {
+  stretch = nodeStretch;
   server = await startHomeserver();
   user = await server.addUser("agent");
 });
@@ -29,6 +33,7 @@ const accessOf = (client: Client): IdentityAccess => ({
     await client.pump();
     return client.ours.in((calls) => calls.outgoingRequests()).length === 0;
   },
+  stretch: (...given) => stretch(...given),
   // A homeserver's answer is JSON.
   get: async (path) => inside((await client.http("GET", path)).body) as JsonObject,
 });
@@ -87,6 +92,53 @@ describe("backup", () => {
     await expect(first.call("backup", { action: "restore", recoveryKey: "EsT0 nonsense" })).rejects.toThrow(
       "does not open",
     );
+  });
+
+  it("is opened by a passphrase, which is stretched while all else goes on", async () => {
+    const first = await withSessions();
+    await first.call("backup", { action: "create" });
+    first.client.ours.in((calls) =>
+      calls.createSecretStorage({ passphrase: "correct horse", replace: true }),
+    );
+    await first.client.pump();
+    const second = await start(await secondDevice(server, user));
+    await expect(second.call("backup", { action: "restore", passphrase: "battery staple" })).rejects.toThrow(
+      "does not open",
+    );
+    const gate = Promise.withResolvers<null>();
+    const begun = Promise.withResolvers<null>();
+    stretch = async (...given) => {
+      begun.resolve(null);
+      await gate.promise;
+      return nodeStretch(...given);
+    };
+    const restored = second.call("backup", { action: "restore", passphrase: "correct horse" });
+    await begun.promise;
+    expect(await second.call("verifications")).toEqual({ verifications: [] });
+    gate.resolve(null);
+    expect(await restored).toMatchObject({ new: 3, crossSigning: { state: "ours" } });
+  });
+
+  it("whose storage no passphrase opens says so", async () => {
+    const first = await withSessions();
+    await first.call("backup", { action: "create" });
+    await expect(first.call("backup", { action: "restore", passphrase: "x" })).rejects.toThrow(
+      "no passphrase opens",
+    );
+  });
+
+  it("gets a new secret storage only from a device that holds all that the old one holds", async () => {
+    const first = await withSessions();
+    const { recoveryKey } = await first.call("backup", { action: "create" });
+    const second = await start(await secondDevice(server, user));
+    await expect(
+      second.call("backup", { action: "create", replace: true, replaceStorage: true }),
+    ).rejects.toThrow("m.cross_signing.master");
+    const made = await first.call("backup", { action: "create", replaceStorage: true });
+    expect(made["secrets"]).toHaveLength(4);
+    await expect(second.call("backup", { action: "restore", recoveryKey })).rejects.toThrow("does not open");
+    const { recoveryKey: fresh } = made;
+    expect(await second.call("backup", { action: "restore", recoveryKey: fresh })).toMatchObject({ new: 3 });
   });
 
   it("that there is none of says so", async () => {
