@@ -12,6 +12,7 @@ const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   main: () => import("./main.ts"),
   crypto: () => import("./crypto.ts"),
   delivery: () => import("./delivery.ts"),
+  machine: () => import("./machine.ts"),
 };
 
 const ROUNDS = 5;
