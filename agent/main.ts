@@ -3,7 +3,7 @@
 // Its static imports are Node's own: what is ours is loaded after the compile cache is on, so that the second start reads compiled code (a third faster).
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { enableCompileCache } from "node:module";
+import { enableCompileCache, flushCompileCache } from "node:module";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -100,6 +100,12 @@ const collectGarbage = (): void => {
   if (typeof gc === "function") Reflect.apply(gc, undefined, [how]);
 };
 
+const settle = (): void => {
+  // By itself Node writes it when the process ends in order; many of ours end with the power.
+  flushCompileCache();
+  collectGarbage();
+};
+
 const outside: Omit<Outside, "worker"> = {
   clock: { wallMs: () => Date.now(), monoMs: () => Number(process.hrtime.bigint()) / NS_PER_MS },
   timers: {
@@ -126,7 +132,7 @@ const outside: Omit<Outside, "worker"> = {
   onSignal,
   onUncaught,
   umask: (mask) => process.umask(mask),
-  collectGarbage,
+  settle,
 };
 
 const LINGER_MS = 3000;

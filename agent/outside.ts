@@ -29,6 +29,6 @@ export interface Outside {
   readonly onUncaught: (listener: (error: unknown) => void) => () => void;
   /** Sets the mask of new files; gives the one before. */
   readonly umask: (mask: number) => number;
-  /** Gives the memory back that only the start needed; holds the loop for some 40 ms on a slow board. */
-  readonly collectGarbage: () => void;
+  /** The start is over: keeps the code that it compiled for the next one, and gives the memory back that only it needed. Holds the loop for some 40 ms on a slow board. */
+  readonly settle: () => void;
 }

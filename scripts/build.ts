@@ -4,10 +4,11 @@
 //   dist/checkpoint-worker.mjs the store's worker
 //   dist/lib/<entry>.mjs       library entries, as package.json "exports" names them; dist/types/* their declarations
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BuildOptions, build, type Plugin } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
+import { withoutBuiltinImports } from "./build/builtins.ts";
 
 export const ROOT: string = resolve(fileURLToPath(import.meta.url), "../..");
 
@@ -20,10 +21,6 @@ const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as
 
 /** Optional native packages stay outside: they are found, or not, where the agent is installed. */
 const EXTERNAL = ["@serialport/stream", "@serialport/bindings-cpp", "onoff"];
-
-/** CommonJS packages in an ES module bundle ask for a `require`. */
-const REQUIRE =
-  'import { createRequire as __petrelRequire } from "node:module"; const require = __petrelRequire(import.meta.url);';
 
 /** Built from a commit, the same bytes come out whenever it is built. */
 const buildMs = (): number => {
@@ -49,6 +46,8 @@ export const commonOptions = (): BuildOptions => ({
   format: "esm",
   outExtension: { ".js": ".mjs" },
   external: EXTERNAL,
+  // mqtt's copy of Node's streams, for browsers and old Nodes: what its own switch READABLE_STREAM=disable does, and the copy stays out of the bundle.
+  alias: { "readable-stream": "node:stream" },
   minify: true,
   keepNames: true,
   legalComments: "none",
@@ -78,33 +77,19 @@ const libraryEntries = (): Record<string, string> =>
       .map((entry) => [entry.slice(2), entrySource(entry)]),
   );
 
-/**
- * Node's own modules come by `require`: an `import` reads each of a module's exports, and a look at node:http's `WebSocket` loads all of undici
- * (fetch and what belongs to it: 7 MB that nothing here needs).
- */
-const builtinsByRequire = (): Plugin => ({
-  name: "builtins-by-require",
-  setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^node:/ }, ({ kind, path }) =>
-      kind === "require-call" ? null : { path, namespace: "builtin" },
-    );
-    onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = require(${JSON.stringify(path)});`,
-    }));
-  },
-});
-
 export const buildAgent = async (outdir: string = join(ROOT, "dist")): Promise<void> => {
-  await build({
+  const { outputFiles } = await build({
     ...commonOptions(),
     entryPoints: { petrel: "agent/main.ts" },
     outdir,
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
-    banner: { js: REQUIRE },
-    plugins: [builtinsByRequire()],
+    write: false,
     define: { ...versionDefines(), PETREL_WORKER: JSON.stringify("./checkpoint-worker.mjs") },
   });
+  rmSync(join(outdir, "chunks"), { recursive: true, force: true });
+  mkdirSync(join(outdir, "chunks"), { recursive: true });
+  for (const { path, text } of outputFiles) writeFileSync(path, withoutBuiltinImports(text));
   await build({
     ...commonOptions(),
     entryPoints: { "checkpoint-worker": "agent/store/checkpoint-worker.ts" },

@@ -112,7 +112,7 @@ const runWithStore = async (
   log.info({ version: VERSION, device, config: setting.configFile }, "Petrel runs");
   const context = { agent, config: setting.config, store, runtime };
   const control = await openControl(setting, context, log);
-  const cancel = runtime.timers.after(SETTLED_AFTER_MS, outside.collectGarbage);
+  const cancel = runtime.timers.after(SETTLED_AFTER_MS, outside.settle);
   const end = await ending.ended;
   cancel();
   if ("error" in end) log.error({}, `Petrel cannot go on: ${messageOf(end.error)}`);

@@ -5,7 +5,7 @@ import { type CommandsConfig, commandsSchema } from "#agent/commands/schema.ts";
 import { type DeliveryConfig, deliverySchema } from "#agent/delivery/schema.ts";
 import { type DeviceConfig, deviceSchema } from "#agent/device.ts";
 import { type EncryptionConfig, encryptionSchema } from "#agent/encryption/schema.ts";
-import type { KindLoader, LoadedKind } from "#agent/ingest/registry.ts";
+import { type KindLoader, type LoadedKind, ONCE } from "#agent/ingest/registry.ts";
 import { type LogConfig, logSchema } from "#agent/log.ts";
 import { type HomeserverConfig, homeserverSchema } from "#agent/matrix/schema.ts";
 import { type RoomsConfig, roomsSchema } from "#agent/rooms/schema.ts";
@@ -126,7 +126,7 @@ const loadDrivers = async (
     const kind = await load();
     const options = optionsOf({ ...entry });
     problems.push(...inlineSecrets(options).map((at) => inlineSecret(document, [...path, ...at])));
-    const parsed = kind.schema.safeParse(options);
+    const parsed = kind.schema.safeParse(options, ONCE);
     if (parsed.success) drivers.set(name, { kind, options });
     else problems.push(...problemsOf(document, kind.schema, parsed.error.issues, path));
   }
@@ -177,7 +177,7 @@ export const parseConfig = async (
   kinds: Readonly<Record<string, KindLoader>>,
 ): Promise<Config> => {
   const document = parseConfigDocument(file, text);
-  const parsed = configSchema.safeParse(withoutEmptySections(document.value ?? {}));
+  const parsed = configSchema.safeParse(withoutEmptySections(document.value ?? {}), ONCE);
   if (!parsed.success) throw new ConfigError(problemsOf(document, configSchema, parsed.error.issues));
   const { drivers, problems } = await loadDrivers(document, parsed.data.drivers, kinds);
   const all = [...problems, ...driverProblems(document, parsed.data)];

@@ -11,10 +11,13 @@ export interface LoadedKind {
   create(name: string, options: unknown, context: DriverContext): Driver;
 }
 
+/** For a schema that is used once or twice in a process: zod writes and compiles a program for each object otherwise, which takes longer than the parsing. */
+export const ONCE = { jitless: true } as const;
+
 const loaded = <Options>(kind: DriverKind<Options>): LoadedKind => ({
   kind: kind.kind,
   schema: kind.schema,
-  create: (name, options, context) => kind.create(name, kind.schema.parse(options), context),
+  create: (name, options, context) => kind.create(name, kind.schema.parse(options, ONCE), context),
 });
 
 export type KindLoader = () => Promise<LoadedKind>;

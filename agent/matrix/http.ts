@@ -1,7 +1,7 @@
 // One HTTP exchange: bytes out, bytes in, or a MatrixError of kind "network" or "aborted". Knows nothing of Matrix but that error.
 // node:http with a keep-alive agent: it costs 1.2 MB of memory at its first use where fetch costs 19 (README, decision of 2026-11-24).
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as openHttp } from "node:http";
-import { Agent as HttpsAgent, request as openHttps } from "node:https";
+import type { Agent as HttpsAgent, request as openHttps } from "node:https";
 import type { Timers } from "#agent/runtime.ts";
 import { gunzip } from "./gunzip.ts";
 import {
@@ -172,21 +172,26 @@ const answerTimeoutMs = (request: HttpRequest): number =>
   (request.timeoutMs ?? ANSWER_TIMEOUT_MS) +
   ((request.body?.length ?? 0) / UPLOAD_BYTES_PER_SECOND_MIN) * 1000;
 
+const KEEP = {
+  keepAlive: true,
+  maxSockets: SOCKETS_MAX,
+  timeout: SOCKET_IDLE_MS,
+  autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
+} as const;
+
+interface Secure {
+  readonly open: typeof openHttps;
+  readonly agent: HttpsAgent;
+}
+
 class HttpClient implements Http {
   readonly #options: HttpOptions;
-  readonly #plain: HttpAgent;
-  readonly #secure: HttpsAgent;
+  readonly #plain = new HttpAgent(KEEP);
+  /** With TLS, loaded at the first https address. */
+  #secure: Secure | null = null;
 
   constructor(options: HttpOptions) {
-    const keep = {
-      keepAlive: true,
-      maxSockets: SOCKETS_MAX,
-      timeout: SOCKET_IDLE_MS,
-      autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
-    };
     this.#options = options;
-    this.#plain = new HttpAgent(keep);
-    this.#secure = new HttpsAgent({ ...keep, ...(options.ca === undefined ? {} : { ca: options.ca }) });
     options.signal.addEventListener("abort", () => this.#close(), { once: true });
   }
 
@@ -199,9 +204,10 @@ class HttpClient implements Http {
     );
     let connected = (): boolean => false;
     try {
+      const secure = request.url.protocol === "https:" ? await this.#secured() : null;
       fuse.signal.throwIfAborted();
-      const sent = this.#open(request, fuse.signal);
-      connected = watchConnection(sent, request.url.protocol === "https:");
+      const sent = this.#open(request, secure, fuse.signal);
+      connected = watchConnection(sent, secure !== null);
       fuse.arm(answerTimeoutMs(request));
       const answer = await answerOf(sent, request.body);
       tellDate(this.#options, answer);
@@ -217,21 +223,27 @@ class HttpClient implements Http {
   }
 
   dropIdle(): void {
-    for (const agent of [this.#plain, this.#secure]) {
-      for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
-    }
+    for (const agent of [this.#plain, this.#secure?.agent])
+      for (const socket of Object.values(agent?.freeSockets ?? {}).flat()) socket?.destroy();
   }
 
-  #open(request: HttpRequest, signal: AbortSignal): ClientRequest {
+  #open(request: HttpRequest, secure: Secure | null, signal: AbortSignal): ClientRequest {
     const common = { method: request.method, headers: headersOf(request), signal };
-    return request.url.protocol === "https:"
-      ? openHttps(request.url, { ...common, agent: this.#secure })
-      : openHttp(request.url, { ...common, agent: this.#plain });
+    return secure === null
+      ? openHttp(request.url, { ...common, agent: this.#plain })
+      : secure.open(request.url, { ...common, agent: secure.agent });
+  }
+
+  async #secured(): Promise<Secure> {
+    const { Agent, request } = await import("node:https");
+    const { ca } = this.#options;
+    this.#secure ??= { open: request, agent: new Agent(ca === undefined ? KEEP : { ...KEEP, ca }) };
+    return this.#secure;
   }
 
   #close(): void {
     this.#plain.destroy();
-    this.#secure.destroy();
+    this.#secure?.agent.destroy();
   }
 }
 
