@@ -14,6 +14,7 @@ const HELP = `usage: node scripts/kill-loop.ts [options]
   --kills <n>   how often the agent is killed (default 100; about half a second each)
   --seed <n>    of the moments and of the server's troubles (default 1); the same seed, the same plan
   --every <ms>  a number is published so often (default 20)
+  --power       two kills in three cut the power too: what was not synced is lost, sector by sector (needs cc)
   --synapse     against a real Synapse, whose answers are lost on the way; default: the loopback homeserver with its faults
   --json        the result as one JSON line
 needs mosquitto (apt-get install mosquitto)`;
@@ -22,6 +23,7 @@ const options = {
   kills: { type: "string", default: "100" },
   seed: { type: "string", default: "1" },
   every: { type: "string", default: "20" },
+  power: { type: "boolean", default: false },
   synapse: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
@@ -52,6 +54,10 @@ const show = (name: string, seed: number, result: KillLoopResult): void => {
   console.log(
     `  ${result.troubled} requests met a fault or lost their answer; ${result.impatient} kills came without their moment`,
   );
+  if (result.powerCuts > 0)
+    console.log(
+      `  ${result.powerCuts} of the kills cut the power: ${result.lostBytes} bytes that were written were lost`,
+    );
   for (const problem of result.problems) console.log(`  PROBLEM ${problem}`);
   console.log(
     result.problems.length === 0
@@ -73,6 +79,8 @@ const main = async (): Promise<number> => {
   };
   const mosquitto = which("mosquitto");
   if (mosquitto === null) throw new Error("mosquitto is missing: apt-get install mosquitto");
+  const cc = values.power ? which("cc") : null;
+  if (values.power && cc === null) throw new Error("cc is missing: apt-get install gcc");
   const folder = mkdtempSync(join(tmpdir(), "petrel-kill-loop-bundle-"));
   try {
     progress("building the agent ...");
@@ -80,7 +88,8 @@ const main = async (): Promise<number> => {
     const target = values.synapse ? await synapseTarget(progress) : await loopbackTarget();
     try {
       const program = [process.execPath, join(folder, "petrel.mjs")];
-      const result = await killLoop({ ...plan, target, mosquitto, program, progress });
+      const power = cc === null ? {} : { powerCuts: cc };
+      const result = await killLoop({ ...plan, ...power, target, mosquitto, program, progress });
       if (values.json) console.log(JSON.stringify({ target: target.name, seed: plan.seed, ...result }));
       else show(target.name, plan.seed, result);
       return result.problems.length === 0 ? 0 : 1;

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Running, startChild } from "#scripts/servers/child.ts";
 import { createMosquitto, type Mosquitto } from "#test/drivers/mqtt/mosquitto.ts";
+import { seeded } from "#test/support/seeded.ts";
 import { planRounds, type Round, type Trouble } from "./plan.ts";
+import { type PoweredDisk, poweredDisk } from "./power.ts";
 import { type Publisher, startPublisher } from "./publisher.ts";
 import { openTap, type Tap } from "./tap.ts";
 import { SENDS, type Target } from "./target.ts";
@@ -18,6 +20,8 @@ export interface KillLoopOptions {
   /** What starts the agent, before its own arguments: node and a file. */
   readonly program: readonly string[];
   readonly publishEveryMs?: number;
+  /** The C compiler for the disk's shim: two kills in three are power cuts then. Absent: kills only. */
+  readonly powerCuts?: string;
   readonly progress?: (line: string) => void;
 }
 
@@ -28,6 +32,9 @@ export interface KillLoopResult extends Verdict {
   readonly troubled: number;
   /** Rounds in which the moment never came, and the kill came anyway. */
   readonly impatient: number;
+  readonly powerCuts: number;
+  /** Bytes that the agent had written and a power cut took back. */
+  readonly lostBytes: number;
 }
 
 const PUBLISH_EVERY_MS = 20;
@@ -36,6 +43,10 @@ const PATIENCE_MS = 3_000;
 /** The rest may take this long without any progress. */
 const DRAIN_PATIENCE_MS = 60_000;
 const POLL_MS = 50;
+/** The store is made some 150 ms after the start of the process on a quick machine, the login comes soon after. */
+const FIRST_BOOTS = 10;
+const FIRST_BOOT_MIN_MS = 80;
+const FIRST_BOOT_MAX_MS = 600;
 const REPORT_EVERY_MS = 1_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -46,7 +57,7 @@ interface Stage {
   readonly brokerTap: Tap;
   readonly serverTap: Tap;
   readonly folder: string;
-  readonly configFile: string;
+  readonly disk: PoweredDisk | null;
   start(): Running;
 }
 
@@ -78,8 +89,13 @@ const setStage = async (options: KillLoopOptions): Promise<Stage> => {
   writeFileSync(join(folder, "password"), target.device.password, { mode: 0o600 });
   writeFileSync(configFile, yamlFor(folder, target, brokerTap, serverTap));
   const [node = process.execPath, ...file] = program;
-  const start = (): Running => startChild(node, [...file, "--config", configFile, "run"], folder);
-  return { options, broker, brokerTap, serverTap, folder, configFile, start };
+  const disk =
+    options.powerCuts === undefined
+      ? null
+      : poweredDisk(join(folder, "state"), folder, options.powerCuts, seeded(options.seed));
+  const start = (): Running =>
+    startChild(node, [...file, "--config", configFile, "run"], folder, disk?.environment);
+  return { options, broker, brokerTap, serverTap, folder, disk, start };
 };
 
 const clearStage = async ({ broker, brokerTap, folder, serverTap }: Stage): Promise<void> => {
@@ -154,6 +170,7 @@ const kill = async (agent: Running, when: string): Promise<void> => {
 interface Tally {
   round: number;
   impatient: number;
+  powerCuts: number;
 }
 
 const killRounds = async (stage: Stage, rounds: readonly Round[], tally: Tally): Promise<void> => {
@@ -163,6 +180,9 @@ const killRounds = async (stage: Stage, rounds: readonly Round[], tally: Tally):
     const agent = stage.start();
     if (!(await momentOf(stage, round, agent))) tally.impatient += 1;
     await kill(agent, `in round ${tally.round} (${JSON.stringify(round)})`);
+    if (stage.disk !== null && round.powerCut) tally.powerCuts += 1;
+    if (round.powerCut) stage.disk?.cut();
+    else stage.disk?.kept();
     tally.round += 1;
   }
 };
@@ -190,6 +210,18 @@ const drain = async (stage: Stage, publisher: Publisher): Promise<void> => {
   if (agent.isAlive()) await agent.stop();
 };
 
+/** Power cuts while the agent starts for the first time: its folder, its key, its store and its login are made. */
+const firstBoots = async ({ disk, options, start }: Stage): Promise<void> => {
+  if (disk === null) return;
+  const random = seeded(options.seed);
+  for (let boot = 0; boot < FIRST_BOOTS; boot += 1) {
+    const agent = start();
+    await pause(FIRST_BOOT_MIN_MS + random() * (FIRST_BOOT_MAX_MS - FIRST_BOOT_MIN_MS));
+    await kill(agent, `at its first start (${boot})`);
+    disk.cut();
+  }
+};
+
 /** The first agent subscribes; from then on the broker keeps what it is not there to receive. */
 const subscribe = async (stage: Stage): Promise<void> => {
   const agent = stage.start();
@@ -198,6 +230,7 @@ const subscribe = async (stage: Stage): Promise<void> => {
   if (!(await seen(stage.brokerTap, subscribed, agent, DRAIN_PATIENCE_MS)))
     throw new Error(`the agent did not subscribe:\n${agent.tail()}`);
   await kill(agent, "before the first round");
+  stage.disk?.kept();
 };
 
 const reporting = (stage: Stage, tally: Tally, publisher: Publisher, begun: number): (() => void) => {
@@ -215,9 +248,10 @@ const reporting = (stage: Stage, tally: Tally, publisher: Publisher, begun: numb
 export const killLoop = async (options: KillLoopOptions): Promise<KillLoopResult> => {
   const stage = await setStage(options);
   const begun = performance.now();
-  const tally: Tally = { round: 0, impatient: 0 };
+  const tally: Tally = { round: 0, impatient: 0, powerCuts: 0 };
   let publisher: Publisher | null = null;
   try {
+    await firstBoots(stage);
     await subscribe(stage);
     publisher = await startPublisher(stage.broker.port, options.publishEveryMs ?? PUBLISH_EVERY_MS);
     const endReports = reporting(stage, tally, publisher, begun);
@@ -232,6 +266,8 @@ export const killLoop = async (options: KillLoopOptions): Promise<KillLoopResult
       seconds: killSeconds,
       troubled: options.target.troubled() + stage.serverTap.lost(),
       impatient: tally.impatient,
+      powerCuts: tally.powerCuts,
+      lostBytes: stage.disk?.lostBytes() ?? 0,
       ...verdict,
     };
   } finally {

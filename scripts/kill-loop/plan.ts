@@ -22,9 +22,12 @@ export interface Round {
   readonly trouble: Trouble;
   /** The homeserver goes off and on before the agent starts, and forgets the transaction IDs that its kind forgets. */
   readonly restart: boolean;
+  /** The power goes with the process, where the disk can lose it (power.ts). */
+  readonly powerCut: boolean;
 }
 
 const RESTART_SHARE = 0.2;
+const POWER_CUT_SHARE = 2 / 3;
 
 const between = (random: () => number, from: number, until: number): number =>
   from + Math.floor(random() * (until - from + 1));
@@ -58,5 +61,6 @@ export const planRounds = (seed: number, kills: number): Round[] => {
     moment: momentOf(random),
     trouble: troubleOf(random),
     restart: random() < RESTART_SHARE,
+    powerCut: random() < POWER_CUT_SHARE,
   }));
 };

@@ -10,7 +10,7 @@
  *   SHIM_MAIN_ABORT  a sync of the main thread after SHIM_ARM appeared ends the process with status 97
  *   SHIM_LOG         every write, truncation, sync, rename and removal below SHIM_FOLDER is appended to this file:
  *                    u8 kind, u16 length of path, path, u16 length of second path, second path, u64 offset, u32 length of data, data (little endian)
- *                    kinds: w write, t truncate (offset: new length), s file synced, f folder about to be synced, r rename, u unlink,
+ *                    kinds: c created, w write, t truncate (offset: new length), s file synced, f folder about to be synced, r rename, l link, u unlink,
  *                    b beginning of a sync (its s follows when it is done; offset of both: the descriptor)
  */
 #define _GNU_SOURCE
@@ -169,7 +169,13 @@ static int open_with(const char *path, int flags, mode_t mode) {
     errno = EROFS;
     return -1;
   }
-  return real_open(path, flags, mode);
+  if ((flags & O_CREAT) == 0 || !below(path) || strstr(path, "-shm") != NULL) return real_open(path, flags, mode);
+  pthread_mutex_lock(&lock);
+  int made = access(path, F_OK) != 0;
+  int fd = real_open(path, flags, mode);
+  if (made && fd >= 0) record('c', path, "", 0, "", 0);
+  pthread_mutex_unlock(&lock);
+  return fd;
 }
 
 #define MODE_OF(flags, mode) \
@@ -208,6 +214,14 @@ int rename(const char *from, const char *to) {
   pthread_mutex_lock(&lock);
   int result = (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
   if (result == 0 && below(from)) record('r', from, to, 0, "", 0);
+  pthread_mutex_unlock(&lock);
+  return result;
+}
+
+int link(const char *from, const char *to) {
+  pthread_mutex_lock(&lock);
+  int result = (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+  if (result == 0 && below(from)) record('l', from, to, 0, "", 0);
   pthread_mutex_unlock(&lock);
   return result;
 }

@@ -5,7 +5,7 @@
 // last sync is there or not, in order. That is more than a real file system does.
 export const SECTOR_BYTES = 512;
 
-interface Event {
+export interface Event {
   readonly kind: string;
   readonly path: string;
   readonly second: string;
@@ -13,6 +13,7 @@ interface Event {
   readonly data: Uint8Array;
 }
 
+/** The events of a log whose last record may be cut short: the process was killed while it wrote it. */
 export const parseLog = (log: Buffer): Event[] => {
   const events: Event[] = [];
   let at = 0;
@@ -21,7 +22,7 @@ export const parseLog = (log: Buffer): Event[] => {
     at += 2 + length;
     return log.toString("utf8", at - length, at);
   };
-  while (at < log.length) {
+  const next = (): Event => {
     const kind = String.fromCharCode(log.readUInt8(at));
     at += 1;
     const path = text();
@@ -29,7 +30,17 @@ export const parseLog = (log: Buffer): Event[] => {
     const offset = Number(log.readBigUInt64LE(at));
     const length = log.readUInt32LE(at + 8);
     at += 12 + length;
-    events.push({ kind, path, second, offset, data: log.subarray(at - length, at) });
+    return { kind, path, second, offset, data: log.subarray(at - length, at) };
+  };
+  while (at < log.length) {
+    try {
+      const event = next();
+      if (at > log.length) break;
+      events.push(event);
+    } catch (error) {
+      if (error instanceof RangeError) break;
+      throw error;
+    }
   }
   return events;
 };
@@ -46,7 +57,7 @@ interface DiskFile {
 
 type NameChange = { readonly name: string; readonly file: DiskFile | null };
 
-interface Disk {
+export interface Disk {
   /** Names that are on the disk. */
   readonly names: Map<string, DiskFile>;
   /** Names as the programs see them. */
@@ -97,8 +108,10 @@ const settleFile = (disk: Disk, file: DiskFile): void => {
   disk.begun.delete(file);
 };
 
-const replay = (disk: Disk, event: Event): void => {
-  if (event.kind === "w")
+/** Lets the disk take part in what the log says. */
+export const replay = (disk: Disk, event: Event): void => {
+  if (event.kind === "c") fileOf(disk, event.path);
+  else if (event.kind === "w")
     fileOf(disk, event.path).changes.push({ kind: "write", offset: event.offset, data: event.data });
   else if (event.kind === "t")
     fileOf(disk, event.path).changes.push({ kind: "length", length: event.offset });
@@ -107,30 +120,73 @@ const replay = (disk: Disk, event: Event): void => {
   else if (event.kind === "s" && disk.live.has(event.path)) settleFile(disk, fileOf(disk, event.path));
   else if (event.kind === "f") settleNames(disk);
   else if (event.kind === "u") rename(disk, event.path, null);
+  else if (event.kind === "l") rename(disk, event.second, fileOf(disk, event.path));
   else if (event.kind === "r") {
     rename(disk, event.second, fileOf(disk, event.path));
     rename(disk, event.path, null);
   }
 };
 
-/** One state in which the disk may have kept the file: each sector, and the length, after any number of the changes. */
-const crashFile = (file: DiskFile, random: () => number): Buffer => {
-  const versions: Buffer[] = [Buffer.from(file.synced)];
-  let content: Buffer = Buffer.from(file.synced);
-  for (const change of file.changes) {
-    content = apply(Buffer.from(content), change);
-    versions.push(content);
-  }
-  const pick = (): Buffer => versions[Math.floor(random() * versions.length)] ?? content;
-  const result = Buffer.alloc(pick().length);
-  for (let at = 0; at < result.length; at += SECTOR_BYTES) {
-    const version = pick();
-    if (version.length > at) version.copy(result, at, at, Math.min(at + SECTOR_BYTES, version.length));
-  }
-  return result;
+const lengthAfter = (length: number, change: Change): number =>
+  change.kind === "length" ? change.length : Math.max(length, change.offset + change.data.length);
+
+/** The sectors of a file of at most `longest` bytes that the change touches. */
+const sectorsOf = (change: Change, longest: number): number[] => {
+  const from = change.kind === "length" ? change.length : change.offset;
+  const until = change.kind === "length" ? longest : change.offset + change.data.length;
+  const first = Math.floor(from / SECTOR_BYTES);
+  return Array.from({ length: Math.max(0, Math.ceil(until / SECTOR_BYTES) - first) }, (_, at) => first + at);
 };
 
-const crash = (disk: Disk, random: () => number): Map<string, Buffer> => {
+/** Applies the part of the change that falls into the sector at `start`. */
+const applyToSector = (sector: Buffer, start: number, change: Change): void => {
+  if (change.kind === "length") {
+    sector.fill(0, Math.min(SECTOR_BYTES, Math.max(0, change.length - start)));
+    return;
+  }
+  const from = Math.max(start, change.offset);
+  const until = Math.min(start + SECTOR_BYTES, change.offset + change.data.length);
+  sector.set(change.data.subarray(from - change.offset, until - change.offset), from - start);
+};
+
+/** One state in which the disk may have kept the file: each sector, and the length, after any number of the changes. */
+const crashFile = ({ changes, synced }: DiskFile, random: () => number): Buffer => {
+  const pick = (count: number): number => Math.floor(random() * count);
+  const lengths = [synced.length];
+  const touched = new Map<number, Change[]>();
+  for (const change of changes) lengths.push(lengthAfter(lengths.at(-1) ?? 0, change));
+  const longest = Math.max(...lengths);
+  for (const change of changes)
+    for (const sector of sectorsOf(change, longest))
+      touched.set(sector, [...(touched.get(sector) ?? []), change]);
+  const content = Buffer.alloc(Math.ceil(longest / SECTOR_BYTES) * SECTOR_BYTES);
+  synced.copy(content);
+  for (const [sector, itsChanges] of touched) {
+    const start = sector * SECTOR_BYTES;
+    const bytes = content.subarray(start, start + SECTOR_BYTES);
+    for (const change of itsChanges.slice(0, pick(itsChanges.length + 1)))
+      applyToSector(bytes, start, change);
+  }
+  return content.subarray(0, lengths[pick(lengths.length)]);
+};
+
+/** A disk that holds these files, all of it synced. */
+export const createDisk = (base: ReadonlyMap<string, Buffer>): Disk => {
+  const files = [...base].map(([name, content]): [string, DiskFile] => [
+    name,
+    { synced: Buffer.from(content), changes: [] },
+  ]);
+  return { names: new Map(files), live: new Map(files), pending: [], begun: new Map() };
+};
+
+/** What programs see now: everything that was written. */
+export const liveFiles = (disk: Disk): Map<string, Buffer> =>
+  new Map(
+    [...disk.live].map(([name, { changes, synced }]) => [name, changes.reduce(apply, Buffer.from(synced))]),
+  );
+
+/** One state in which a power cut may leave the disk now. */
+export const crash = (disk: Disk, random: () => number): Map<string, Buffer> => {
   const names = new Map(disk.names);
   const kept = Math.floor(random() * (disk.pending.length + 1));
   for (const { name, file } of disk.pending.slice(0, kept)) {
@@ -153,11 +209,7 @@ export function* crashStates(
   cuts: readonly number[],
   random: () => number,
 ): Generator<CrashState> {
-  const files = [...base].map(([name, content]): [string, DiskFile] => [
-    name,
-    { synced: content, changes: [] },
-  ]);
-  const disk: Disk = { names: new Map(files), live: new Map(files), pending: [], begun: new Map() };
+  const disk = createDisk(base);
   let done = 0;
   for (const event of cuts) {
     for (; done < event; done += 1) {
