@@ -1,6 +1,7 @@
 // Reading untyped JSON (event contents, account data, key files) and UTF-8 without trusting either.
 // Only own properties are seen: a hostile object's `__proto__` is a key like any other (CVE-2023-28427 and its class).
 import { CryptoError } from "./errors.ts";
+import { CANONICAL_JSON_DEPTH_MAX } from "./limits.ts";
 
 /** A JSON object whose members are not yet known. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -63,13 +64,30 @@ export function decodeUtf8(bytes: Uint8Array, what: string): string {
   }
 }
 
-/** JSON to a value. The parser's own message quotes the text, which may be a secret: it is left out. @throws CryptoError FORMAT */
+/**
+ * JSON to a value. The parser's own message quotes the text, which may be a secret: it is left out.
+ * Nesting is bounded as canonical JSON is: what JSON.parse reads without end, whoever stores or copies it by recursion cannot bear.
+ *
+ * @throws CryptoError FORMAT
+ */
 export function parseJson(text: string, what: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw new CryptoError("FORMAT", `${what}: expected JSON, found text that is not`);
   }
+  if (isDeeper(value, CANONICAL_JSON_DEPTH_MAX))
+    throw new CryptoError(
+      "FORMAT",
+      `${what}: expected at most ${CANONICAL_JSON_DEPTH_MAX} levels of nesting, found more`,
+    );
+  return value;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 /** Several byte strings as one. */

@@ -1,4 +1,5 @@
 // Looking into JSON that somebody else wrote: each reader takes anything and gives a value of the asked kind, or null.
+import { NESTING_MAX } from "./limits.ts";
 import type { JsonObject, JsonValue } from "./types.ts";
 
 export const isObject = (value: JsonValue | undefined): value is JsonObject =>
@@ -34,11 +35,33 @@ export const objectAt = (root: JsonObject, ...path: readonly string[]): JsonObje
   return at;
 };
 
-/** The text as JSON, or undefined when it is none (null is JSON). */
+const isDeeper = (value: JsonValue | undefined, levels: number): boolean => {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+};
+
+/** The value down to so many levels; what lies deeper is null. */
+const cutBelow = (value: JsonValue, levels: number): JsonValue => {
+  if (typeof value !== "object" || value === null) return value;
+  if (levels === 0) return null;
+  // Array.isArray narrows a readonly array to any[], as above.
+  if (Array.isArray(value))
+    return (value as readonly JsonValue[]).map((inner) => cutBelow(inner, levels - 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner = null]) => [key, cutBelow(inner, levels - 1)]),
+  );
+};
+
+/**
+ * The text as JSON, or undefined when it is none (null is JSON). What is nested beyond any Matrix event becomes null: JSON.parse takes a hundred thousand levels,
+ * JSON.stringify throws at five thousand, so one such event would end whoever wants to store it, at each start anew.
+ */
 export const parseJson = (text: string): JsonValue | undefined => {
   try {
     // JSON.parse gives nothing but JsonValues.
-    return JSON.parse(text) as JsonValue;
+    const value = JSON.parse(text) as JsonValue;
+    return isDeeper(value, NESTING_MAX) ? cutBelow(value, NESTING_MAX) : value;
   } catch {
     return undefined;
   }

@@ -80,3 +80,6 @@ export const CREATORS_CACHED_MAX: number = 256;
 
 /** After a store that had too many transactions waiting, the same sync is asked for again. */
 export const STORE_BUSY_PAUSE_MS = 1_000;
+
+/** Levels of nesting in an answer: the 128 that canonical JSON is written to (crypto/limits.ts; serde_json, so Conduit, reads no more) within a sync's envelope of fewer than ten, with room. */
+export const NESTING_MAX = 160;
