@@ -1,5 +1,7 @@
 // To-device messages to one device (Client-Server API, "m.olm.v1.curve25519-aes-sha2"; MSC4147: with our signed device keys, always),
 // and the queue in which they leave: in requests of at most 250 messages, their transaction IDs fixed from the start.
+import { CryptoError } from "../../errors.ts";
+import type { OlmMessage } from "../../olm/session.ts";
 import type { JsonObject } from "../../shape.ts";
 import { OLM_ALGORITHM, ownDeviceKeys, ownKeys } from "../account/device-keys.ts";
 import { addRequest, type Context, ownAccount } from "../context.ts";
@@ -22,17 +24,37 @@ export function encryptForDevice(
   type: string,
   content: JsonObject,
 ): JsonObject | null {
-  const [best] = olmSessions(context, device.curve25519);
-  if (best === undefined) return null;
-  const session = openOlmSession(context, best.row);
-  const message = session.encrypt(JSON.stringify(plaintextFor(context, device, type, content)));
-  // The ratchet moves on in the same transaction in which the message is queued: no message key serves twice.
-  keepOlmSession(context, device.curve25519, session, best.row);
+  const message = encryptWithBest(
+    context,
+    device.curve25519,
+    JSON.stringify(plaintextFor(context, device, type, content)),
+  );
+  if (message === null) return null;
   return {
     algorithm: OLM_ALGORITHM,
     sender_key: ownKeys(ownAccount(context)).curve25519,
     ciphertext: { [device.curve25519]: { type: message.type, body: message.body } },
   };
+}
+
+/**
+ * With the best session that can still be answered. A peer may give a ratchet key of small order, under which its own message decrypts and no answer is possible:
+ * such a session is dropped, or one hostile member would stop every share with the room.
+ */
+function encryptWithBest(context: Context, curve25519: string, plaintext: string): OlmMessage | null {
+  for (const { item, row } of olmSessions(context, curve25519)) {
+    const session = openOlmSession(context, row);
+    try {
+      const message = session.encrypt(plaintext);
+      // The ratchet moves on in the same transaction in which the message is queued: no message key serves twice.
+      keepOlmSession(context, curve25519, session, row);
+      return message;
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+      context.rows.delete("olm", curve25519, item);
+    }
+  }
+  return null;
 }
 
 function plaintextFor(context: Context, device: DeviceRow, type: string, content: JsonObject): JsonObject {
