@@ -4,9 +4,9 @@
 
 import { retryDelayMs } from "#agent/matrix/retry.ts";
 import { type JsonObject, type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
-import type { Runtime } from "#agent/runtime.ts";
+import { pause, type Runtime } from "#agent/runtime.ts";
 import { type Store, StoreError } from "#agent/store/store.ts";
-import type { Answer, Request, RequestKind } from "#crypto/machine/requests.ts";
+import type { Answer, Request, RequestHead, RequestKind } from "#crypto/machine/requests.ts";
 import { type Access, fromCrypto } from "./access.ts";
 import { LOOK_EVERY_MS, REFUSED_RETRY_MS, ROOM_EVENT_LOOK_MS } from "./limits.ts";
 
@@ -102,16 +102,19 @@ export class Pump {
 
   async #sendAll(): Promise<void> {
     while (!this.#stopped) {
-      const requests = await this.#access.in((calls) => calls.outgoingRequests());
-      this.#left = requests.length;
-      const next = requests.find((request) => !this.#isHeld(request));
-      if (next === undefined) return;
+      const next = await this.#access.in((calls) => {
+        const heads = calls.outgoingHeads();
+        this.#left = heads.length;
+        const head = heads.find((each) => !this.#isHeld(each));
+        return head === undefined ? null : calls.request(head.id);
+      });
+      if (next === null) return;
       await this.#store.durable();
       await this.#make(next);
     }
   }
 
-  #isHeld({ id, kind }: Request): boolean {
+  #isHeld({ id, kind }: RequestHead): boolean {
     const now = this.#runtime.clock.monoMs();
     return [kind, id].some((name) => (this.#waits.get(name)?.untilMono ?? 0) > now);
   }
@@ -160,10 +163,18 @@ export class Pump {
   }
 
   async #answer(request: Request, answer: Answer): Promise<void> {
-    await this.#access.in((calls) => {
-      // A rotation may have taken it back meanwhile.
-      if (calls.outgoingRequests().some(({ id }) => id === request.id)) calls.answer(request.id, answer);
-    });
+    // In parts, a transaction each: the loop turns between two of them.
+    for (let part: number | null = 0; part !== null; ) {
+      const now: number = part;
+      part = await this.#access.in((calls) =>
+        // A rotation may have taken it back meanwhile.
+        calls.request(request.id) === null ? null : calls.answerPart(request.id, answer, now),
+      );
+      if (part === null) break;
+      await pause(this.#runtime.timers, 0);
+      // It is asked again after the next start.
+      if (this.#stopped) return;
+    }
     if (answer.ok) {
       this.#waits.delete(request.kind);
       this.#waits.delete(request.id);

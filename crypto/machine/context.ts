@@ -5,10 +5,10 @@ import type { JsonObject } from "../shape.ts";
 import { MachineError } from "./errors.ts";
 import { REQUEST_NUMBER_DIGITS } from "./limits.ts";
 import type { Notice } from "./notices.ts";
-import type { Request } from "./requests.ts";
+import type { Request, RequestKind } from "./requests.ts";
 import type { RoomKey } from "./rooms/inbound.ts";
 import type { Rotation } from "./rooms/settings.ts";
-import type { AccountRow, RequestRow } from "./store/store.ts";
+import type { AccountRow, UnderWayRow } from "./store/store.ts";
 import type { Work } from "./store/work.ts";
 
 export interface MachineConfig {
@@ -65,13 +65,31 @@ export function addRequest(
   detail: JsonObject,
 ): void {
   const id = `petrel.${String(nextNumber(context, "request")).padStart(REQUEST_NUMBER_DIGITS, "0")}`;
-  context.rows.put("request", "", id, { request: { id, ...request(id) }, detail });
+  const row = { request: { id, ...request(id) }, detail };
+  context.rows.put("request", "", id, row);
+  context.rows.put("underWay", row.request.kind, id, { detail });
 }
 
-/** The requests of a kind that are under way, oldest first. */
-export function requestsUnderWay(context: Context, kind: Request["kind"]): readonly RequestRow[] {
-  return context.rows
-    .list("request", "")
-    .map(({ row }) => row)
-    .filter(({ request }) => request.kind === kind);
+/** It is over: answered, or taken back. */
+export function endRequest({ rows }: Context, { id, kind }: Pick<Request, "id" | "kind">): void {
+  rows.delete("request", "", id);
+  rows.delete("underWay", kind, id);
+}
+
+/** Requests of a store that was written before there were rows in short. */
+export function indexRequests({ rows }: Context): void {
+  if (rows.get("counter", "", "requests-indexed") !== null) return;
+  for (const { item, row } of rows.list("request", "")) {
+    const { detail, request } = row;
+    rows.put("underWay", request.kind, item, { detail });
+  }
+  rows.put("counter", "", "requests-indexed", { next: 1 });
+}
+
+/** The requests of a kind that are under way, oldest first. Without their bodies, which may be large. */
+export function requestsUnderWay(
+  { rows }: Context,
+  kind: RequestKind,
+): readonly (UnderWayRow & Pick<Request, "id">)[] {
+  return rows.list("underWay", kind).map(({ item, row }) => ({ id: item, detail: row.detail }));
 }

@@ -97,3 +97,18 @@ export const REASON_CHARS_MAX = 200;
 
 /** How long until our device is signed again where the server does not show the signature, or did not take it: it will not at once either. */
 export const SIGN_AGAIN_MS: number = HOUR_MS;
+
+/** Devices taken in one part of a /keys/query answer: two signatures each, some 0.2 ms together, five times that on a Pi. Between two parts the loop turns. */
+export const QUERY_SLICE_DEVICES = 40;
+
+/** Keys taken in one part of a /keys/claim answer: a signature and three agreements each, some 0.5 ms. */
+export const CLAIM_SLICE_DEVICES = 20;
+
+/**
+ * Devices looked at in one part of sharing a room key, some 0.15 ms each where it is given. One part is one /sendToDevice, and complement-crypto asks that a hundred
+ * messages go together.
+ */
+export const SHARE_SLICE_DEVICES = 100;
+
+/** Devices that have the key, looked at in one part: may they still? */
+export const SHARE_CHECK_DEVICES = 250;

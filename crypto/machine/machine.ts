@@ -7,11 +7,18 @@ import { type KeyCounts, receiveKeyCounts } from "./account/counts.ts";
 import { ownKeys } from "./account/device-keys.ts";
 import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
 import { prepareUpload, republish } from "./account/upload.ts";
-import { takeAnswer } from "./answers.ts";
+import { takeAnswer, takeAnswerPart } from "./answers.ts";
 import { type BackupCalls, backupCalls } from "./backup/calls.ts";
 import { prepareBackupUpload } from "./backup/upload.ts";
 import { prepareVersion } from "./backup/version.ts";
-import { type Context, type MachineConfig, ownAccount, type Run } from "./context.ts";
+import {
+  type Context,
+  indexRequests,
+  type MachineConfig,
+  ownAccount,
+  type Run,
+  requestsUnderWay,
+} from "./context.ts";
 import { type CrossSigningCalls, crossSigningCalls } from "./cross-signing/calls.ts";
 import { prepareSignatures } from "./cross-signing/sign.ts";
 import { prepareIdentity } from "./cross-signing/upload.ts";
@@ -32,7 +39,7 @@ import { claimFor } from "./olm/claim.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from "./olm/encrypt.ts";
 import type { ToDeviceResult } from "./olm/receive.ts";
 import { wedgedDevices } from "./olm/unwedge.ts";
-import type { Answer, Request } from "./requests.ts";
+import { type Answer, REQUEST_KINDS, type Request, type RequestHead } from "./requests.ts";
 import { decryptRoomEvent } from "./rooms/decrypt.ts";
 import { encryptRoomEvent } from "./rooms/encrypt.ts";
 import type { RoomKey } from "./rooms/inbound.ts";
@@ -90,8 +97,18 @@ export interface MachineCalls extends CrossSigningCalls, VerificationCalls, Secr
   confirmOwnIdentity(master: string): void;
   /** Every request under way, oldest first, new ones included. The same ones, unchanged, until they are answered. */
   outgoingRequests(): readonly Request[];
+  /** The same requests without what they carry, which may be large: `request` gives one of them as a whole. */
+  outgoingHeads(): readonly RequestHead[];
+  /** Null where it is not under way: answered, or taken back. */
+  request(requestId: string): Request | null;
   /** @throws MachineError UNKNOWN_REQUEST */
   answer(requestId: string, answer: Answer): void;
+  /**
+   * The same in parts, from part 0, so that the loop may turn between two of them: a transaction each, the same answer each time. Gives the number of the next part,
+   * null after the last. The request is under way until then; whoever stops in between sends it again.
+   * @throws MachineError UNKNOWN_REQUEST
+   */
+  answerPart(requestId: string, answer: Answer, part: number): number | null;
   /** What a person should hear of, from all calls since `on`. */
   readonly notices: readonly Notice[];
   /** Sessions that became readable, or from an earlier message on, in all calls since `on`: events that wait for one can be tried again. */
@@ -147,7 +164,11 @@ export function createMachine(config: MachineConfig): Machine {
         acknowledgeIdentity: (userId) => run((context) => acknowledgeIdentity(context, userId)),
         confirmOwnIdentity: (master) => run((context) => confirmOwnIdentity(context, master)),
         outgoingRequests: () => run(outgoingRequests),
+        outgoingHeads: () => run(outgoingHeads),
+        request: (requestId) => run(({ rows }) => rows.get("request", "", requestId)?.request ?? null),
         answer: (requestId, answer) => run((context) => takeAnswer(context, requestId, answer)),
+        answerPart: (requestId, answer, part) =>
+          run((context) => takeAnswerPart(context, requestId, answer, part)),
       };
     },
   };
@@ -188,6 +209,7 @@ function setUp(context: Context): { readonly curve25519: string; readonly ed2551
   if (context.rows.get("account", "", "") === null) {
     context.rows.put("account", "", "", newAccount(context));
   }
+  indexRequests(context);
   trackUsers(context, [context.userId]);
   return ownKeys(ownAccount(context));
 }
@@ -238,6 +260,18 @@ function newAccount({ provider, userId, deviceId }: Context): AccountRow {
 }
 
 function outgoingRequests(context: Context): readonly Request[] {
+  prepareRequests(context);
+  return context.rows.list("request", "").map(({ row }) => row.request);
+}
+
+function outgoingHeads(context: Context): readonly RequestHead[] {
+  prepareRequests(context);
+  return REQUEST_KINDS.flatMap((kind) =>
+    requestsUnderWay(context, kind).map(({ id }) => ({ id, kind })),
+  ).sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function prepareRequests(context: Context): void {
   forgetOldFallback(context);
   expireVerifications(context);
   forgetReplays(context);
@@ -250,5 +284,4 @@ function outgoingRequests(context: Context): readonly Request[] {
   answerSecretRequests(context);
   prepareQueries(context);
   claimFor(context, wedgedDevices(context));
-  return context.rows.list("request", "").map(({ row }) => row.request);
 }

@@ -3,20 +3,25 @@
 // never lose it; and transaction IDs are fixed before the first attempt.
 import type { JsonObject } from "../shape.ts";
 
-export type RequestKind =
-  | "keys-upload"
-  | "keys-query"
-  | "keys-changes"
-  | "keys-claim"
-  | "to-device"
-  | "cross-signing-upload"
-  | "signatures-upload"
-  | "room-event"
-  | "account-data-get"
-  | "account-data-put"
-  | "backup-version"
-  | "backup-create"
-  | "backup-upload";
+export const REQUEST_KINDS = [
+  "keys-upload",
+  "keys-query",
+  "keys-changes",
+  "keys-claim",
+  "to-device",
+  "cross-signing-upload",
+  "signatures-upload",
+  "room-event",
+  "account-data-get",
+  "account-data-put",
+  "backup-version",
+  "backup-create",
+  "backup-upload",
+] as const;
+export type RequestKind = (typeof REQUEST_KINDS)[number];
+
+/** A request without what it carries, which may be large. */
+export type RequestHead = Pick<Request, "id" | "kind">;
 
 export interface Request {
   /** For `answer`; unique in the life of the store. */

@@ -1,6 +1,6 @@
 // An identity of our own (Client-Server API, POST /keys/device_signing/upload): made once, stored before it is sent, the same keys until the server took
 // them. One that the server has is never overwritten, unless a person said so: its private keys come from secret storage or from another device.
-import { addRequest, type Context, requestsUnderWay } from "../context.ts";
+import { addRequest, type Context, endRequest, requestsUnderWay } from "../context.ts";
 import { markDirty } from "../devices/tracking.ts";
 import { errorCode, isFinal, type Refusal } from "../refusals.ts";
 import type { Answer } from "../requests.ts";
@@ -45,8 +45,8 @@ export function wantIdentity(context: Context, replace: boolean): void {
   const row = crossSigningRow(context);
   updateCrossSigning(context, { wanted: true, refusal: null, challenge: null });
   if (!replace) return;
-  for (const { request } of requestsUnderWay(context, "cross-signing-upload")) {
-    context.rows.delete("request", "", request.id);
+  for (const { id } of requestsUnderWay(context, "cross-signing-upload")) {
+    endRequest(context, { id, kind: "cross-signing-upload" });
   }
   const made = row.made ?? makeKeys(context);
   const replaces = context.rows.get("identity", "", context.userId)?.master ?? "";
@@ -91,7 +91,7 @@ export function answerIdentityUpload(context: Context, { request }: RequestRow, 
   }
   const challenge = readChallenge(answer.status, answer.body);
   if (challenge !== null) {
-    context.rows.delete("request", "", request.id);
+    endRequest(context, request);
     const wrong = request.challenge !== undefined && errorCode(answer.body) !== "";
     updateCrossSigning(context, { challenge, refusal: wrong ? errorText(answer) : null });
     if (wrong) context.notify({ kind: "cross-signing-refused", error: errorText(answer) });

@@ -6,7 +6,7 @@ import { backOff, clearBackoff, isBackedOff, serverOf } from "../backoff.ts";
 import { addRequest, type Context, ownAccount, requestsUnderWay } from "../context.ts";
 import { signShownDevices } from "../cross-signing/sign.ts";
 import { noteOwnIdentityShown } from "../cross-signing/upload.ts";
-import { DEVICES_PER_USER_MAX } from "../limits.ts";
+import { DEVICES_PER_USER_MAX, QUERY_SLICE_DEVICES } from "../limits.ts";
 import { inBatches, lookupRefused, type Refusal } from "../refusals.ts";
 import type { DeviceRow, RequestRow } from "../store/store.ts";
 import { parseDeviceKeys } from "./device-keys.ts";
@@ -42,51 +42,85 @@ export function queryRefused(context: Context, row: RequestRow, refusal: Refusal
   lookupRefused(context, row, refusal, { kind: "query-user", names: users, users });
 }
 
-/** Takes a query's answer: of the users that were asked for, and of nobody else. */
-export function answerQuery(context: Context, { detail }: RequestRow, body: unknown): void {
+/** Devices of one user, from one place in the answer's list to another. */
+interface Stretch {
+  readonly userId: string;
+  readonly from: number;
+  readonly to: number;
+  readonly last: boolean;
+}
+
+/** The users that were asked for in parts of at most QUERY_SLICE_DEVICES devices; who has more is in several. Never empty. */
+export function queryParts(detail: JsonObject, body: unknown): readonly (readonly Stretch[])[] {
+  const users = isJsonObject(body) ? member(body, "device_keys") : undefined;
+  const parts: Stretch[][] = [];
+  let room = 0;
+  for (const userId of Object.keys(detail)) {
+    const devices = isJsonObject(users) ? member(users, userId) : undefined;
+    const count = Math.min(isJsonObject(devices) ? Object.keys(devices).length : 0, DEVICES_PER_USER_MAX);
+    for (let from = 0; from === 0 || from < count; ) {
+      // A user without devices is work, too: an identity.
+      if (room === 0 || (from === 0 && count > room && count <= QUERY_SLICE_DEVICES)) {
+        parts.push([]);
+        room = QUERY_SLICE_DEVICES;
+      }
+      const to = Math.min(count, from + room);
+      parts.at(-1)?.push({ userId, from, to, last: to === count });
+      room -= Math.max(1, to - from);
+      from = Math.max(to, 1);
+    }
+  }
+  return parts.length === 0 ? [[]] : parts;
+}
+
+/** Takes one part of a query's answer: of the users that were asked for, and of nobody else. */
+export function answerQuery(context: Context, { detail }: RequestRow, body: unknown, part: number): void {
   const answer = isJsonObject(body) ? body : {};
   const devices = member(answer, "device_keys");
   const readable = isJsonObject(devices);
-  if (!readable) context.notify({ kind: "answer-unreadable", request: "keys-query" });
-  const failed = new Set<string>();
   const failures = member(answer, "failures");
-  if (isJsonObject(failures)) for (const server of Object.keys(failures)) failed.add(server);
-  for (const [userId, sequence] of Object.entries(detail)) {
-    const server = serverOf(userId);
-    if (!readable || failed.has(server)) {
-      failed.add(server);
-      continue;
-    }
-    clearBackoff(context, "query-server", server);
+  const failed = new Set(isJsonObject(failures) ? Object.keys(failures) : []);
+  const parts = queryParts(detail, body);
+  for (const stretch of parts[part] ?? []) {
+    const { last, userId } = stretch;
+    if (!readable || failed.has(serverOf(userId))) continue;
+    receiveUser(context, stretch, answer, member(devices, userId));
+    if (!last) continue;
+    clearBackoff(context, "query-server", serverOf(userId));
     clearBackoff(context, "query-user", userId);
-    receiveUser(context, userId, answer, member(devices, userId));
     // The mark goes last, and only if it is the one that this query answers.
-    if (context.rows.get("dirty", "", userId)?.sequence === sequence)
+    if (context.rows.get("dirty", "", userId)?.sequence === detail[userId])
       context.rows.delete("dirty", "", userId);
   }
-  const asked = new Set(Object.keys(detail).map(serverOf));
-  for (const server of failed) if (asked.has(server)) backOff(context, "query-server", server);
+  if (part + 1 < parts.length) return;
+  if (!readable) context.notify({ kind: "answer-unreadable", request: "keys-query" });
+  for (const server of new Set(Object.keys(detail).map(serverOf)))
+    if (!readable || failed.has(server)) backOff(context, "query-server", server);
 }
 
-function receiveUser(context: Context, userId: string, answer: JsonObject, devices: unknown): void {
+function receiveUser(context: Context, stretch: Stretch, answer: JsonObject, devices: unknown): void {
+  const { from, last, userId } = stretch;
   const of = (name: string): unknown => {
     const users = member(answer, name);
     return isJsonObject(users) ? member(users, userId) : undefined;
   };
-  receiveIdentity(context, userId, {
-    master: of("master_keys"),
-    selfSigning: of("self_signing_keys"),
-    userSigning: of("user_signing_keys"),
-  });
-  if (userId === context.userId && of("master_keys") !== undefined) noteOwnIdentityShown(context);
+  if (from === 0) {
+    receiveIdentity(context, userId, {
+      master: of("master_keys"),
+      selfSigning: of("self_signing_keys"),
+      userSigning: of("user_signing_keys"),
+    });
+    if (userId === context.userId && of("master_keys") !== undefined) noteOwnIdentityShown(context);
+  }
   if (!isJsonObject(devices)) return;
-  receiveDevices(context, userId, devices);
+  const ids = Object.keys(devices).slice(from, stretch.to);
+  for (const deviceId of ids) receiveDevice(context, userId, deviceId, member(devices, deviceId));
+  if (!last) return;
+  forgetAbsent(context, userId, devices);
   if (userId === context.userId) signShownDevices(context, devices);
 }
 
-function receiveDevices(context: Context, userId: string, devices: JsonObject): void {
-  const ids = Object.keys(devices).slice(0, DEVICES_PER_USER_MAX);
-  for (const deviceId of ids) receiveDevice(context, userId, deviceId, member(devices, deviceId));
+function forgetAbsent(context: Context, userId: string, devices: JsonObject): void {
   for (const { item, row } of context.rows.list("device", userId)) {
     if (!Object.hasOwn(devices, item) && row.present) {
       context.rows.put("device", userId, item, { ...row, present: false });

@@ -7,6 +7,7 @@ import { verifyJson } from "../../signed-json.ts";
 import { OLM_ALGORITHM, SIGNED_CURVE25519 } from "../account/device-keys.ts";
 import { backOff, clearBackoff, isBackedOff, serverOf } from "../backoff.ts";
 import { addRequest, type Context, ownAccount, requestsUnderWay } from "../context.ts";
+import { CLAIM_SLICE_DEVICES } from "../limits.ts";
 import { inBatches, lookupRefused, type Refusal } from "../refusals.ts";
 import type { DeviceRow, RequestRow } from "../store/store.ts";
 import { hasOlmSession, keepOlmSession } from "./sessions.ts";
@@ -72,29 +73,50 @@ export function claimRefused(context: Context, row: RequestRow, refusal: Refusal
   lookupRefused(context, row, refusal, { kind: "claim-refused", names, users });
 }
 
-/** Takes the keys of the devices that were asked for. A device without one is left alone for a while, unless it was its server that failed. */
-export function answerClaim(context: Context, { detail }: RequestRow, body: unknown): void {
+/** In how many parts a claim's answer is taken. */
+export function claimParts(detail: JsonObject): number {
+  return Math.max(1, Math.ceil(claimedDevices(detail).length / CLAIM_SLICE_DEVICES));
+}
+
+/**
+ * Takes one part of the keys of the devices that were asked for. A device without one is left alone for a while, unless it was its server that failed.
+ * One that has a session that works by now keeps it: somebody died between two parts, and the claim was made again.
+ */
+export function answerClaim(context: Context, { detail }: RequestRow, body: unknown, part: number): void {
   const answer = isJsonObject(body) ? body : {};
   const failures = member(answer, "failures");
   const failed = new Set(isJsonObject(failures) ? Object.keys(failures) : []);
   const users = member(answer, "one_time_keys");
-  const backedOff = new Set<string>();
-  for (const id of claimedDevices(detail)) {
-    const server = serverOf(id.userId);
-    const device = context.rows.get("device", id.userId, id.deviceId);
-    const devices = isJsonObject(users) ? member(users, id.userId) : undefined;
-    const keys = isJsonObject(devices) ? member(devices, id.deviceId) : undefined;
-    if (device !== null && isJsonObject(keys) && beginSession(context, device, keys)) {
-      clearBackoff(context, "claim-server", server);
-      clearBackoff(context, "claim-device", nameOf(id));
-      clearBackoff(context, "claim-refused", nameOf(id));
-    } else if (!failed.has(server)) {
-      backOff(context, "claim-device", nameOf(id));
-    } else if (!backedOff.has(server)) {
-      backedOff.add(server);
-      backOff(context, "claim-server", server);
-    }
+  const all = claimedDevices(detail);
+  const from = part * CLAIM_SLICE_DEVICES;
+  for (const id of all.slice(from, from + CLAIM_SLICE_DEVICES)) {
+    if (isServed(context, id)) continue;
+    if (takeKey(context, id, users)) reached(context, id);
+    else if (!failed.has(serverOf(id.userId))) backOff(context, "claim-device", nameOf(id));
   }
+  if (from + CLAIM_SLICE_DEVICES < all.length) return;
+  const without = all.filter((id) => !isServed(context, id));
+  for (const server of new Set(without.map(({ userId }) => serverOf(userId))))
+    if (failed.has(server)) backOff(context, "claim-server", server);
+}
+
+/** Whether there is a session with it now. */
+function takeKey(context: Context, { userId, deviceId }: DeviceId, users: unknown): boolean {
+  const device = context.rows.get("device", userId, deviceId);
+  const devices = isJsonObject(users) ? member(users, userId) : undefined;
+  const keys = isJsonObject(devices) ? member(devices, deviceId) : undefined;
+  return device !== null && isJsonObject(keys) && beginSession(context, device, keys);
+}
+
+function reached(context: Context, id: DeviceId): void {
+  clearBackoff(context, "claim-server", serverOf(id.userId));
+  clearBackoff(context, "claim-device", nameOf(id));
+  clearBackoff(context, "claim-refused", nameOf(id));
+}
+
+function isServed(context: Context, { userId, deviceId }: DeviceId): boolean {
+  const device = context.rows.get("device", userId, deviceId);
+  return device !== null && hasOlmSession(context, device.curve25519) && !isUnwedging(context, device);
 }
 
 /** A session from the key that was given; false where there is none that holds. */

@@ -6,7 +6,7 @@ import { MegolmOutboundSession } from "../../megolm/outbound.ts";
 import { advanceRatchet } from "../../megolm/ratchet.ts";
 import type { JsonObject } from "../../shape.ts";
 import { MEGOLM_ALGORITHM, ownKeys } from "../account/device-keys.ts";
-import { type Context, ownAccount, requestsUnderWay } from "../context.ts";
+import { type Context, endRequest, ownAccount, requestsUnderWay } from "../context.ts";
 import { isAskable } from "../devices/query.ts";
 import { trackUsers } from "../devices/tracking.ts";
 import { claimFor } from "../olm/claim.ts";
@@ -74,7 +74,7 @@ export function shareRoomKey(context: Context, roomId: string, options: ShareOpt
 export function underWay(context: Context, sessionId: string): readonly string[] {
   return requestsUnderWay(context, "to-device")
     .filter(({ detail }) => detail["sessionId"] === sessionId)
-    .map(({ request }) => request.id);
+    .map(({ id }) => id);
 }
 
 /** Whether a session must not encrypt any more, for its own sake. */
@@ -107,7 +107,7 @@ function currentSession(
 
 /** Keys of the old session that did not leave yet stay here: whoever they were for may be the one that left. */
 function retire(context: Context, sessionId: string): void {
-  for (const id of underWay(context, sessionId)) context.rows.delete("request", "", id);
+  for (const id of underWay(context, sessionId)) endRequest(context, { id, kind: "to-device" });
   for (const { item } of context.rows.list("share", sessionId)) {
     context.rows.delete("share", sessionId, item);
   }

@@ -54,6 +54,11 @@ export interface RequestRow {
   readonly detail: JsonObject;
 }
 
+/** A request under way, in short. Group: its kind, item: its ID. Bodies may be large, and most questions are about the rest. */
+export interface UnderWayRow {
+  readonly detail: JsonObject;
+}
+
 /** A user whose devices we follow. Group "", item: user ID. */
 export interface TrackedRow {
   readonly sinceMs: number;
@@ -221,6 +226,7 @@ export interface Rows extends IdentityRows {
   readonly account: AccountRow;
   readonly counter: CounterRow;
   readonly request: RequestRow;
+  readonly underWay: UnderWayRow;
   readonly tracked: TrackedRow;
   readonly dirty: DirtyRow;
   readonly device: DeviceRow;

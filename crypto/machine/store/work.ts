@@ -1,5 +1,5 @@
 // One call's view of the store: reads see the call's own writes, and nothing reaches the store before the call is over.
-// A call that throws leaves the store as it was.
+// A call that throws leaves the store as it was. As nobody else writes meanwhile, each row is read once: opening a sealed one is dear.
 import type { Change, Entry, MachineStore, Page, Rows, TableName } from "./store.ts";
 
 export interface Work {
@@ -13,7 +13,35 @@ export interface Work {
 
 type Written = Map<string, Change>;
 
-export function beginWork(store: MachineStore): Work {
+/** The store's rows, each group and each item read once. */
+function readOnce(store: MachineStore): Pick<MachineStore, "get" | "list"> {
+  const rows = new Map<string, Map<string, unknown>>();
+  const lists = new Map<string, readonly unknown[]>();
+  return {
+    get: <T extends TableName>(table: T, group: string, item: string): Rows[T] | null => {
+      const name = `${table} ${group}`;
+      const known = rows.get(name) ?? new Map<string, unknown>();
+      if (known.size === 0) rows.set(name, known);
+      // What lies under a table's name is what the store gave for it, or null: never undefined.
+      const row = known.get(item) as Rows[T] | null | undefined;
+      if (row !== undefined) return row;
+      const read = store.get(table, group, item);
+      known.set(item, read);
+      return read;
+    },
+    list: <T extends TableName>(table: T, group: string, page?: Page): readonly Entry<T>[] => {
+      if (page !== undefined) return store.list(table, group, page);
+      const name = `${table} ${group}`;
+      // As above.
+      const list = (lists.get(name) as readonly Entry<T>[] | undefined) ?? store.list(table, group);
+      lists.set(name, list);
+      return list;
+    },
+  };
+}
+
+export function beginWork(stored: MachineStore): Work {
+  const store = readOnce(stored);
   const groups = new Map<string, Written>();
   const written = (table: TableName, group: string): Written | undefined => groups.get(`${table} ${group}`);
   const set = (change: Change): void => {
