@@ -137,8 +137,9 @@ describe("a one-time key that the homeserver gives out twice", () => {
     const two = send(server, mallory, bob, "x", {});
     expect(bob.in((calls) => calls.receiveToDevice([one]))).toMatchObject([{ kind: "decrypted" }]);
     expect(bob.in((calls) => calls.receiveToDevice([two]))).toMatchObject([{ kind: "undecryptable" }]);
-    // Bob asks for a session of his own, so that Mallory's next message arrives.
+    // Bob begins a session of his own, so that Mallory's next message arrives: over the one that received something last.
     server.settle();
+    mallory.nowMs += 1_000;
     server.deliver();
     const three = send(server, mallory, bob, "x", {});
     expect(bob.in((calls) => calls.receiveToDevice([three]))).toMatchObject([{ kind: "decrypted" }]);
