@@ -42,8 +42,8 @@ export const loginAgain = async (
   try {
     await openSession({ ...options, freshLogin: "same-device" });
   } catch (error) {
-    // The keys in the store are those of one device: as another one they would be nobody's.
-    if (!isOtherDevice(error) || credentials.kind !== "password" || config.encryption.enabled) throw error;
+    // As another device it makes other keys (encryption/own-device.ts); what is in doubt is looked for first, as always.
+    if (!isOtherDevice(error) || credentials.kind !== "password") throw error;
     await openSession({ ...options, freshLogin: "new-device" });
   }
   const device = readSession(store)?.deviceId;

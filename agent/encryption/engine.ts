@@ -30,6 +30,7 @@ import { SHARE_RETRY_MS } from "./limits.ts";
 import { machineConfig } from "./machine-config.ts";
 import { Members } from "./members.ts";
 import { answerChallenge, deliverRoomEvent } from "./outside-requests.ts";
+import { beginDevice, OTHER_DEVICE } from "./own-device.ts";
 import { Pump } from "./pump.ts";
 import { readEvents } from "./reader.ts";
 import type { EncryptionConfig } from "./schema.ts";
@@ -118,12 +119,13 @@ export class Engine implements SyncOpener, Preparer {
 
   /** Makes our keys, and an identity where our user has none. Before anything else. */
   async start(): Promise<void> {
-    const { state } = await this.#access.in((calls) => {
-      calls.setUp();
-      return calls.bootstrapCrossSigning();
-    });
+    const { client, runtime, store } = this.#options;
+    const { left, state } = await this.#access.in((calls, database) =>
+      beginDevice(calls, database, store.vault, client),
+    );
+    if (left !== null) runtime.log.warn({ before: left, now: client.deviceId }, OTHER_DEVICE);
     // Whoever is invited first looks at our device first: unsigned, many clients would give it no key.
-    if (state === "ours") this.#pump.kick();
+    if (state === "ours" && left === null) this.#pump.kick();
     else await this.#pump.settle();
   }
 

@@ -1,6 +1,7 @@
 // The two things that the machine's requests need of somebody else: an answer to a server that asks who is there, and the outbox for events of rooms.
-import { deliveredAs, isWaiting, put } from "#agent/delivery/outbox.ts";
+import { deliveredAs, forgetDelivered, isWaiting, put } from "#agent/delivery/outbox.ts";
 import type { JsonObject } from "#agent/matrix/types.ts";
+import type { Database } from "#agent/store/store.ts";
 import { passwordAuth } from "#crypto/machine/cross-signing/authentication.ts";
 import type { Request } from "#crypto/machine/requests.ts";
 import { fromCrypto } from "./access.ts";
@@ -20,6 +21,24 @@ export const answerChallenge = (
   return null;
 };
 
+/** Under what an event of the machine's own is remembered until the machine knows its ID. */
+const MACHINE = "machine ";
+
+/** The machine has taken the answer: nobody asks for the event's ID any more. */
+export const forgetAnswered = (database: Database, { id, room }: Request): void => {
+  if (room !== undefined) forgetDelivered(database, `${MACHINE}${id}`);
+};
+
+/** At the start: what is remembered for requests that the machine has taken back since. */
+export const forgetTaken = (database: Database, underWay: readonly Request[]): void => {
+  const wanted = new Set(underWay.map(({ id }) => `${MACHINE}${id}`));
+  const kept = database
+    .prepare("SELECT reference FROM outbox_delivered WHERE substr(reference, 1, ?) = ?")
+    .all(MACHINE.length, MACHINE);
+  for (const { reference } of kept)
+    if (typeof reference === "string" && !wanted.has(reference)) forgetDelivered(database, reference);
+};
+
 /** An event of the machine's own goes the way of all events; its ID is known once it was accepted, null before. */
 export const deliverRoomEvent = async (
   { runtime, store, wake }: Pick<EngineOptions, "runtime" | "store" | "wake">,
@@ -27,7 +46,7 @@ export const deliverRoomEvent = async (
 ): Promise<string | null> => {
   if (room === undefined || body === null) return null;
   const { roomId, type } = room;
-  const reference = `machine ${id}`;
+  const reference = `${MACHINE}${id}`;
   const eventId = await store.transaction((database) => {
     const known = deliveredAs(database, reference);
     if (known !== null || isWaiting(database, reference)) return known;

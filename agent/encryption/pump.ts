@@ -9,6 +9,7 @@ import { type Store, StoreError } from "#agent/store/store.ts";
 import type { Answer, Request, RequestHead, RequestKind } from "#crypto/machine/requests.ts";
 import { type Access, fromCrypto } from "./access.ts";
 import { LOOK_EVERY_MS, REFUSED_RETRY_MS, ROOM_EVENT_LOOK_MS } from "./limits.ts";
+import { forgetAnswered } from "./outside-requests.ts";
 
 export interface PumpHooks {
   /** `auth` for a server's challenge; null where nobody can answer it now. */
@@ -166,10 +167,13 @@ export class Pump {
     // In parts, a transaction each: the loop turns between two of them.
     for (let part: number | null = 0; part !== null; ) {
       const now: number = part;
-      part = await this.#access.in((calls) =>
+      part = await this.#access.in((calls, database) => {
         // A rotation may have taken it back meanwhile.
-        calls.request(request.id) === null ? null : calls.answerPart(request.id, answer, now),
-      );
+        const isThere = calls.request(request.id) !== null;
+        const next = isThere ? calls.answerPart(request.id, answer, now) : null;
+        if (next === null) forgetAnswered(database, request);
+        return next;
+      });
       if (part === null) break;
       await pause(this.#runtime.timers, 0);
       // It is asked again after the next start.

@@ -21,7 +21,7 @@ import {
 } from "./context.ts";
 import { type CrossSigningCalls, crossSigningCalls } from "./cross-signing/calls.ts";
 import { prepareSignatures } from "./cross-signing/sign.ts";
-import { prepareIdentity } from "./cross-signing/upload.ts";
+import { prepareIdentity, updateCrossSigning } from "./cross-signing/upload.ts";
 import { prepareQueries } from "./devices/query.ts";
 import { type DeviceLists, deviceListGap, receiveDeviceLists, trackUsers } from "./devices/tracking.ts";
 import {
@@ -208,6 +208,9 @@ function runCall<T>(
 function setUp(context: Context): { readonly curve25519: string; readonly ed25519: string } {
   if (context.rows.get("account", "", "") === null) {
     context.rows.put("account", "", "", newAccount(context));
+    // The signature that was given lately was another device's (store/device-tables.ts).
+    if (context.rows.get("crossSigning", "", "") !== null)
+      updateCrossSigning(context, { signNotBeforeMs: 0 });
   }
   indexRequests(context);
   trackUsers(context, [context.userId]);
