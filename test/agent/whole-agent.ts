@@ -8,11 +8,18 @@ import * as z from "zod";
 import { type Agent, MIGRATIONS, startAgent } from "#agent/agent.ts";
 import { parseConfig } from "#agent/config/config.ts";
 import type { KindLoader } from "#agent/ingest/registry.ts";
-import type { Clock, Log, Runtime } from "#agent/runtime.ts";
+import type { Clock, Log, Runtime, Timers } from "#agent/runtime.ts";
 import { openStore } from "#agent/store/open.ts";
 import type { Store } from "#agent/store/store.ts";
 import { type ClockProbes, ClockWatch } from "#agent/time/clock-watch.ts";
 import type { DriverContext, EmitResult, Reading, WriteRequest } from "#drivers/driver.ts";
+
+const realTimers: Timers = {
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
 
 const ignore = (): void => undefined;
 
@@ -74,6 +81,9 @@ export interface TestAgentOptions {
   /** The state folder; a new one by default. */
   readonly folder?: string;
   readonly clock?: Clock;
+  readonly timers?: Timers;
+  /** `rooms.status_every`; often by default. */
+  readonly statusEvery?: string;
   readonly probes?: ClockProbes;
   readonly bootId?: string;
 }
@@ -101,6 +111,7 @@ const yamlFor = ({
   url,
   userId,
   journal = "{}",
+  statusEvery = "200ms",
   yaml = "",
 }: TestAgentOptions): string => `version: 1
 device: { name: drone-1 }
@@ -108,7 +119,7 @@ homeserver:
   url: ${url}
   user: "${userId}"
   password: { env: PASSWORD }
-rooms: { operators: ${JSON.stringify(operators)}, status_every: 200ms, liveness: ${liveness} }
+rooms: { operators: ${JSON.stringify(operators)}, status_every: ${statusEvery}, liveness: ${liveness} }
 drivers: { probe: { type: probe } }
 delivery: { batch: { max_age: 50ms, max_count: 100 }, journal: ${journal} }
 ${yaml.includes("encryption:") ? "" : "encryption: { enabled: false }\n"}${yaml}`;
@@ -132,12 +143,7 @@ export const startTestAgent = async (options: TestAgentOptions): Promise<TestAge
     clock,
     log,
     random: (length) => randomBytes(length),
-    timers: {
-      after: (delayMs, callback) => {
-        const timer = setTimeout(callback, delayMs);
-        return () => clearTimeout(timer);
-      },
-    },
+    timers: options.timers ?? realTimers,
   };
   const state: ProbeState = { context: null, written: [] };
   const config = await parseConfig("petrel.yaml", yamlFor(options), { probe: probeKind(state) });

@@ -3,7 +3,7 @@ import type { FaultHandle, FaultKind, FaultSpec } from "./faults.ts";
 import type { JsonObject } from "./json.ts";
 import type { ProfileName } from "./profile.ts";
 import type { WellKnown } from "./well-known.ts";
-import type { DelayedEventForm, StoredEvent, World } from "./world.ts";
+import type { DelayedEventForm, ServerTimers, StoredEvent, World } from "./world.ts";
 
 export interface HomeserverOptions {
   readonly profile?: ProfileName;
@@ -20,6 +20,8 @@ export interface HomeserverOptions {
   readonly sharedSecret?: string;
   /** Milliseconds since the epoch; the default is the real clock. */
   readonly now?: () => number;
+  /** How time passes for long polls and delayed events; the default is real time. */
+  readonly timers?: ServerTimers;
 }
 
 export interface AddUserOptions {

@@ -4,9 +4,8 @@ import { badRequest, notFound, Refusal } from "./refusal.ts";
 import { type DelayedEvent, freshId, type World } from "./world.ts";
 
 const SCHEDULED_MAX = 100;
-const TIMER_MAX_MS = 2_147_483_647;
 
-const arm = (world: World, id: string, delayMs: number, send: () => void): NodeJS.Timeout => {
+const arm = (world: World, id: string, delayMs: number, send: () => void): (() => void) => {
   const fire = (): void => {
     world.delayed.delete(id);
     try {
@@ -15,7 +14,7 @@ const arm = (world: World, id: string, delayMs: number, send: () => void): NodeJ
       // Refused when its time came (left the room, lost the power): servers drop it too.
     }
   };
-  return setTimeout(fire, Math.min(delayMs, TIMER_MAX_MS)).unref();
+  return world.timers.after(delayMs, fire);
 };
 
 export const scheduleDelayed = (
@@ -37,8 +36,8 @@ export const scheduleDelayed = (
     throw new Refusal(400, "M_UNKNOWN", "The maximum number of delayed events was reached.");
   const id = `syd_${freshId(world, "delayed").slice(0, 20)}`;
   const fire = (): void => void send();
-  const timer = arm(world, id, delayMs, fire);
-  world.delayed.set(id, { id, userId, delayMs, since: world.now(), send: fire, described, timer });
+  const cancel = arm(world, id, delayMs, fire);
+  world.delayed.set(id, { id, userId, delayMs, since: world.now(), send: fire, described, cancel });
   return { delay_id: id };
 };
 
@@ -54,15 +53,15 @@ export const listDelayed = (world: World, userId: string): JsonObject => ({
 });
 
 const restart = (world: World, event: DelayedEvent): void => {
-  const timer = arm(world, event.id, event.delayMs, event.send);
-  world.delayed.set(event.id, { ...event, since: world.now(), timer });
+  const cancel = arm(world, event.id, event.delayMs, event.send);
+  world.delayed.set(event.id, { ...event, since: world.now(), cancel });
 };
 
 export const manageDelayed = (world: World, id: string, action: string): JsonObject => {
   const event = world.delayed.get(id);
   if (!["send", "cancel", "restart"].includes(action)) throw badRequest("M_INVALID_PARAM", "Unknown action");
   if (event === undefined) throw notFound("Delayed event not found");
-  clearTimeout(event.timer);
+  event.cancel();
   world.delayed.delete(id);
   if (action === "restart") restart(world, event);
   if (action === "send") event.send();
@@ -70,13 +69,13 @@ export const manageDelayed = (world: World, id: string, action: string): JsonObj
 };
 
 export const stopDelayed = (world: World): void => {
-  for (const { timer } of world.delayed.values()) clearTimeout(timer);
+  for (const { cancel } of world.delayed.values()) cancel();
 };
 
 /** After a restart of the server what was scheduled goes on; what came due meanwhile is sent. */
 export const resumeDelayed = (world: World): void => {
   for (const event of [...world.delayed.values()]) {
     const left = Math.max(0, event.since + event.delayMs - world.now());
-    world.delayed.set(event.id, { ...event, timer: arm(world, event.id, left, event.send) });
+    world.delayed.set(event.id, { ...event, cancel: arm(world, event.id, left, event.send) });
   }
 };

@@ -27,7 +27,15 @@ import { roomRoutes } from "./routes/rooms.ts";
 import { syncRoutes } from "./routes/sync.ts";
 import { createServing, type Serving } from "./serving.ts";
 import type { WellKnown } from "./well-known.ts";
-import { announce, createWorld, freshId, type Session, type StoredEvent, type World } from "./world.ts";
+import {
+  announce,
+  createWorld,
+  freshId,
+  type ServerTimers,
+  type Session,
+  type StoredEvent,
+  type World,
+} from "./world.ts";
 
 export type { AddUserOptions, Homeserver, HomeserverOptions, RequestRecord, TestUser } from "./api.ts";
 
@@ -44,6 +52,15 @@ const routes: readonly Route[] = [
 ];
 
 const WAIT_MS = 10_000;
+const TIMER_MAX_MS = 2_147_483_647;
+
+const realTimers: ServerTimers = {
+  monoMs: () => performance.now(),
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, Math.min(delayMs, TIMER_MAX_MS)).unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 const matching =
   (match: RequestMatch) =>
@@ -123,6 +140,7 @@ const worldOf = (options: HomeserverOptions, now: () => number): World =>
     delayedEventMaxMs: options.delayedEventMaxMs === undefined ? 86_400_000 : options.delayedEventMaxMs,
     delayedEventForm: options.delayedEventForm ?? "shipped",
     now,
+    timers: options.timers ?? realTimers,
   });
 
 export const startHomeserver = async (options: HomeserverOptions = {}): Promise<Homeserver> => {

@@ -126,7 +126,14 @@ export interface DelayedEvent {
   readonly since: number;
   readonly send: () => void;
   readonly described: JsonObject;
-  timer: NodeJS.Timeout;
+  cancel: () => void;
+}
+
+/** How time passes for what waits: long polls and delayed events. */
+export interface ServerTimers {
+  readonly monoMs: () => number;
+  /** Calls back once; returns the cancellation. */
+  readonly after: (delayMs: number, callback: () => void) => () => void;
 }
 
 export interface World {
@@ -137,6 +144,7 @@ export interface World {
   readonly delayedEventMaxMs: number | null;
   readonly delayedEventForm: DelayedEventForm;
   readonly now: () => number;
+  readonly timers: ServerTimers;
   position: number;
   serial: number;
   readonly users: Map<string, User>;
@@ -167,6 +175,7 @@ export interface WorldOptions {
   readonly delayedEventMaxMs: number | null;
   readonly delayedEventForm: DelayedEventForm;
   readonly now: () => number;
+  readonly timers: ServerTimers;
 }
 
 export const createWorld = (options: WorldOptions): World => ({

@@ -64,7 +64,7 @@ const compute = ({ call, device, token, filter }: Poll): SyncAnswer => {
 const change = (call: SignedCall, timeoutMs: number): Promise<"changed" | "over" | "ended"> =>
   new Promise((resolve) => {
     const finish = (how: "changed" | "over" | "ended"): void => {
-      clearTimeout(timer);
+      cancel();
       call.world.waiters.delete(wake);
       call.session.onEnd.delete(end);
       call.gone.removeEventListener("abort", over);
@@ -73,7 +73,7 @@ const change = (call: SignedCall, timeoutMs: number): Promise<"changed" | "over"
     const wake = (): void => finish("changed");
     const over = (): void => finish("over");
     const end = (): void => finish("ended");
-    const timer = setTimeout(over, timeoutMs);
+    const cancel = call.world.timers.after(timeoutMs, over);
     call.world.waiters.add(wake);
     if (call.world.profile.logoutEndsLongPoll) call.session.onEnd.add(end);
     call.gone.addEventListener("abort", over);
@@ -94,11 +94,12 @@ const hasEnded = (call: SignedCall): boolean => !call.world.sessions.has(call.se
 const wait = async (poll: Poll): Promise<SyncAnswer> => {
   const { call } = poll;
   const timeoutMs = Math.min(TIMEOUT_MAX_MS, Math.max(0, Number(call.query.get("timeout") ?? 0)));
-  const deadline = performance.now() + timeoutMs;
+  const { monoMs } = call.world.timers;
+  const deadline = monoMs() + timeoutMs;
   let answer = compute(poll);
   const isFirst = poll.token === null || call.query.get("full_state") === "true";
   while (answer.isEmpty && !isFirst) {
-    const leftMs = deadline - performance.now();
+    const leftMs = deadline - monoMs();
     if (leftMs <= 0 || call.gone.aborted) break;
     const how = await change(call, leftMs);
     if (how === "ended") return emptyAnswer(poll, answer);
