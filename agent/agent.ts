@@ -23,6 +23,7 @@ import { type Journal, openJournal } from "./journal/journal.ts";
 import { journalMigrations } from "./journal/tables.ts";
 import { livenessMigrations } from "./liveness/tables.ts";
 import { matrixMigrations } from "./matrix/migrations.ts";
+import { LinkMeter } from "./metrics/link-meter.ts";
 import { loginAgain } from "./relogin.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
 import { roomsMigrations } from "./rooms/tables.ts";
@@ -68,6 +69,8 @@ export interface Agent {
   /** The one of now: another takes its place when the agent had to log in again. */
   readonly upstream: Upstream;
   readonly ingest: Ingest;
+  readonly journal: Journal;
+  readonly meter: LinkMeter;
   snapshot(): Snapshot;
   stop(): Promise<void>;
 }
@@ -122,6 +125,7 @@ const makeUpstream = (
   ingest: Ingest,
   alarms: AlarmWatch,
   snapshot: () => Snapshot,
+  meter: LinkMeter,
 ): UpstreamKeeper => {
   const { clock, config, programs, runtime, store } = context;
   const configured = configuredCommands(config.commands.list, {
@@ -144,6 +148,7 @@ const makeUpstream = (
     alarms,
     clock,
     credentials,
+    meter,
     snapshot,
     commands,
     link: (up) => {
@@ -189,7 +194,8 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
   });
   const snapshot = (): Snapshot =>
     snapshotOf(context, ingest, journal, alarms, startedMono, keeper.loginNeeded());
-  const keeper = makeUpstream(context, journal, ingest, alarms, snapshot);
+  const meter = new LinkMeter(runtime.clock);
+  const keeper = makeUpstream(context, journal, ingest, alarms, snapshot, meter);
   keeper.start();
   store.failed.addEventListener("abort", () => context.fatal(store.failed.reason), { once: true });
   await ingest.start(config.drivers);
@@ -208,6 +214,8 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
       return keeper.upstream();
     },
     ingest,
+    journal,
+    meter,
     snapshot,
     stop: async () => {
       await republisher.stop();

@@ -19,6 +19,7 @@ import type { Credentials } from "./matrix/login.ts";
 import type { Session } from "./matrix/session.ts";
 import { createSync, type Sync } from "./matrix/sync.ts";
 import type { MatrixClient, SyncConsumer } from "./matrix/types.ts";
+import type { LinkMeter } from "./metrics/link-meter.ts";
 import { NAMESPACE } from "./namespace.ts";
 import type { AgentRooms } from "./rooms/rooms.ts";
 import type { Snapshot } from "./rooms/status-card.ts";
@@ -35,6 +36,7 @@ export interface UpstreamContext {
   readonly alarms: AlarmWatch;
   readonly clock: ClockWatch;
   readonly credentials: Credentials | null;
+  readonly meter: LinkMeter;
   readonly snapshot: () => Snapshot;
   readonly commands: () => readonly Command[];
   /** The homeserver is reachable, or not. */
@@ -139,7 +141,7 @@ const commandService = (
 };
 
 const syncOf = (
-  { runtime, store }: UpstreamContext,
+  { meter, runtime, store }: UpstreamContext,
   { client, http, link, session, signal }: Way,
   rooms: AgentRooms,
   engine: Engine | null,
@@ -151,11 +153,12 @@ const syncOf = (
     client,
     session,
     http,
-    consumers,
+    consumers: [...consumers, meter.consumer],
     ...(engine === null ? {} : { opener: engine }),
     filter: syncFilter(rooms, engine !== null, client.userId, NAMESPACE),
     signal,
     onState: (state) => {
+      meter.sync(state);
       if (state.state !== "connecting") link(state.state === "online");
     },
   });

@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { enableCompileCache, flushCompileCache } from "node:module";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -91,6 +92,8 @@ const onUncaught = (listener: (error: unknown) => void): (() => void) => {
 
 /** Monotonic milliseconds of CLOCK_MONOTONIC, the same clock that the kernel stamps GPIO edges with. */
 const NS_PER_MS = 1e6;
+const US_PER_MS = 1000;
+const MS_PER_S = 1000;
 
 /** V8's own `gc` becomes visible in contexts that are made after the flag is set. It asks for a full collection as under low memory. */
 const collectGarbage = (): void => {
@@ -133,6 +136,19 @@ const outside: Omit<Outside, "worker"> = {
   onUncaught,
   umask: (mask) => process.umask(mask),
   settle,
+  process: {
+    memory: () => process.memoryUsage(),
+    cpuMs: () => {
+      const { system, user } = process.cpuUsage();
+      return (system + user) / US_PER_MS;
+    },
+    startedAt: () => performance.timeOrigin / MS_PER_S,
+    watchLoop: (resolution) => {
+      const histogram = monitorEventLoopDelay({ resolution });
+      histogram.enable();
+      return histogram;
+    },
+  },
 };
 
 const LINGER_MS = 3000;

@@ -1,5 +1,6 @@
 // The outside, as the composition root sees it: everything that only main.ts may touch, handed to the command line and from there to what needs it.
 
+import type { ProcessSource } from "./metrics/process.ts";
 import type { Clock, Random, Timers } from "./runtime.ts";
 import type { WorkerSource } from "./store/checkpoint.ts";
 
@@ -31,4 +32,6 @@ export interface Outside {
   readonly umask: (mask: number) => number;
   /** The start is over: keeps the code that it compiled for the next one, and gives the memory back that only it needed. Holds the loop for some 40 ms on a slow board. */
   readonly settle: () => void;
+  /** The process itself, in numbers. */
+  readonly process: ProcessSource;
 }

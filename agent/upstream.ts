@@ -90,8 +90,8 @@ export class Upstream {
     return this.#linkUp;
   }
 
-  senderStats(): ReturnType<Sender["stats"]> | null {
-    return this.#connected?.sender.stats() ?? null;
+  sender(): Sender | null {
+    return this.#connected?.sender ?? null;
   }
 
   /** Puts an event into the outbox; resolves once it is durable. Rejects what no server would take, while there is somebody to tell. */

@@ -12,6 +12,7 @@ import type { ExportOptions } from "./export.ts";
 import { addIdentity } from "./identity-program.ts";
 import type { InitOptions } from "./init.ts";
 import type { LoginOptions } from "./login.ts";
+import type { MetricsOptions } from "./metrics.ts";
 import type { OutboxAction, OutboxOptions } from "./outbox.ts";
 import type { SendOptions } from "./send.ts";
 import type { StatusOptions } from "./status.ts";
@@ -71,6 +72,16 @@ const addRunning = ({ does, outside, program }: Wiring): void => {
     .option(...JSON_OPTION)
     .action((options: StatusOptions) =>
       does(async (config) => (await import("./status.ts")).status(outside, config, options)),
+    );
+};
+
+const addMetrics = ({ does, outside, program }: Wiring): void => {
+  program
+    .command("metrics")
+    .description("the running agent's metrics, as a Prometheus gets them; exit code 10 where none runs")
+    .option("--openmetrics", "in the format of OpenMetrics")
+    .action((options: MetricsOptions) =>
+      does(async (config) => (await import("./metrics.ts")).metrics(outside, config, options)),
     );
 };
 
@@ -183,6 +194,7 @@ const buildProgram = (outside: Outside, exit: (code: number) => void): Command =
   const does = async (verb: Verb): Promise<void> => exit(await verb(program.opts<GlobalOptions>().config));
   const wiring: Wiring = { outside, program, does };
   addRunning(wiring);
+  addMetrics(wiring);
   addSettingUp(wiring);
   addTalking(wiring);
   addOutbox(wiring);

@@ -4,6 +4,8 @@ import { type ControlServer, type LoadHandlers, startControl } from "#agent/cont
 import type { VerbContext } from "#agent/control/verbs.ts";
 import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import { createLog, untilFailed } from "#agent/log.ts";
+import { openMetrics } from "#agent/metrics/open.ts";
+import { figuresOf } from "#agent/metrics/process.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Log, Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
@@ -110,14 +112,17 @@ const runWithStore = async (
   const agent = await start(outside, setting, runtime, store, ending);
   const { name: device } = setting.config.device;
   log.info({ version: VERSION, device, config: setting.configFile }, "Petrel runs");
-  const context = { agent, config: setting.config, store, runtime };
+  const figures = figuresOf(outside.process, () => runtime.clock.monoMs());
+  const context = { agent, config: setting.config, store, runtime, figures };
   const control = await openControl(setting, context, log);
+  const metrics = await openMetrics(setting.config.metrics, context, log);
   const cancel = runtime.timers.after(SETTLED_AFTER_MS, outside.settle);
   const end = await ending.ended;
   cancel();
   if ("error" in end) log.error({}, `Petrel cannot go on: ${messageOf(end.error)}`);
   else log.info({}, `Petrel stops (${end.signal})`);
   await control.close();
+  await metrics.close();
   await agent.stop();
   log.info({}, "Petrel has stopped");
   return end;

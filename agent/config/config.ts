@@ -8,6 +8,7 @@ import { type EncryptionConfig, encryptionSchema } from "#agent/encryption/schem
 import { type KindLoader, type LoadedKind, ONCE } from "#agent/ingest/registry.ts";
 import { type LogConfig, logSchema } from "#agent/log.ts";
 import { type HomeserverConfig, homeserverSchema } from "#agent/matrix/schema.ts";
+import { type MetricsConfig, metricsSchema } from "#agent/metrics/schema.ts";
 import { type RoomsConfig, roomsSchema } from "#agent/rooms/schema.ts";
 import { type SubscriptionConfig, subscriptionsSchema } from "#agent/subscriptions/schema.ts";
 import { type Channels, channelsSchema } from "#agent/telemetry/channels.ts";
@@ -40,6 +41,7 @@ export interface Config {
   readonly delivery: DeliveryConfig;
   readonly encryption: EncryptionConfig;
   readonly subscriptions: readonly SubscriptionConfig[];
+  readonly metrics: MetricsConfig;
   readonly time: TimeConfig;
   readonly log: LogConfig;
 }
@@ -68,6 +70,7 @@ export const configSchema: ZodType<Sections> = z.strictObject({
   subscriptions: subscriptionsSchema
     .default([])
     .describe("Rooms whose telemetry is published to a broker here (docs/subscriptions.md)."),
+  metrics: metricsSchema.prefault({}).describe("What a Prometheus may read of the agent (docs/metrics.md)."),
   time: timeSchema.prefault({}).describe("What says what time it is, beside the system itself."),
   log: logSchema.prefault({}).describe("What is written to the log."),
 });

@@ -10,6 +10,7 @@ import { identityVerbs } from "#agent/identity/verbs.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
 import { text } from "#agent/matrix/relations.ts";
 import type { JsonObject, JsonValue, MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
+import type { ProcessFigures } from "#agent/metrics/process.ts";
 import { followNamed, roomIdOf } from "#agent/rooms/follow.ts";
 import { knownRoom, type RoomKind } from "#agent/rooms/rooms.ts";
 import { type ChannelView, statusText } from "#agent/rooms/status-card.ts";
@@ -27,6 +28,7 @@ export interface VerbContext {
   readonly config: Config;
   readonly store: Store;
   readonly runtime: Runtime;
+  readonly figures: ProcessFigures;
 }
 
 /** What `petrel tail` follows. */
@@ -148,6 +150,14 @@ export const tailEvent = (event: RoomEvent): JsonValue | null => {
   return { eventId, sender, originServerTs, type, content, lines };
 };
 
+const metricsVerb = async (context: VerbContext, openmetrics: boolean): Promise<JsonValue> => {
+  const [{ collect }, { expositionText }] = await Promise.all([
+    import("#agent/metrics/collect.ts"),
+    import("#agent/metrics/exposition.ts"),
+  ]);
+  return { text: expositionText(collect(context), openmetrics ? "openmetrics" : "prometheus") };
+};
+
 /** The client, its pages decrypted where rooms are encrypted. */
 const readerOf = async ({ agent, ...context }: VerbContext): Promise<MatrixClient> => {
   const client = clientOf({ agent, ...context });
@@ -179,6 +189,7 @@ const tail = async (context: VerbContext, args: JsonObject, exchange: Exchange):
 export const controlVerbs = (context: VerbContext): Readonly<Record<string, Handler>> => ({
   check: async () => ({ notes: await onlineNotes(clientOf(context), context.config) }),
   status: () => status(context),
+  metrics: (args) => metricsVerb(context, field(args, "openmetrics") === true),
   send: (args) => send(context, args),
   tail: (args, exchange) => tail(context, args, exchange),
   ...identityVerbs(() => context.agent.upstream.engine()?.identity() ?? null),

@@ -19,6 +19,9 @@ interface Limited {
   raisedMono: number;
 }
 
+/** Null: no limit is known. */
+export type BudgetView = { readonly tokens: number; readonly rate: number } | null;
+
 const clamp = (rate: number): number => Math.min(RATE_MAX, Math.max(RATE_MIN, rate));
 
 export class Budget {
@@ -68,6 +71,12 @@ export class Budget {
   /** Events a second that the server is thought to take; null: no limit is known. */
   rate(): number | null {
     return this.#limited?.rate ?? null;
+  }
+
+  /** Tokens that are there, and events a second that the server is thought to take. */
+  view(nowMono: number): BudgetView {
+    const state = this.#at(nowMono);
+    return state === null ? null : { tokens: state.tokens, rate: state.rate };
   }
 
   /** After a status message readings have the first chance: one that changes all the time must not take every token. */

@@ -6,6 +6,7 @@ import { type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import { type Store, StoreError } from "#agent/store/store.ts";
 import { Budget } from "./budget.ts";
+import { SendCounters, type SendTotals } from "./counters.ts";
 import { Holds, Streaks } from "./holds.ts";
 import { LANES, type Lane } from "./lanes.ts";
 import { STORE_RETRY_MS } from "./limits.ts";
@@ -23,11 +24,7 @@ export interface SenderHooks {
   fatal(error: unknown): void;
 }
 
-export interface SenderStats {
-  readonly sent: number;
-  readonly attempts: number;
-  /** Attempts whose answer was lost and which were found in the room. */
-  readonly found: number;
+export interface SenderStats extends SendTotals {
   readonly heldMs: number;
 }
 
@@ -43,10 +40,10 @@ export class Sender {
   readonly #busy = new Map<Lane, Promise<void>>();
   readonly #holds = new Holds();
   readonly #streaks = new Streaks();
-  readonly #budget = new Budget();
+  readonly budget: Budget = new Budget();
   /** Of each lane, the search that was interrupted, by row. */
   readonly #searches = new Map<Lane, { readonly rowId: number; readonly progress: SearchProgress }>();
-  #counters = { sent: 0, attempts: 0, found: 0 };
+  readonly counters: SendCounters = new SendCounters();
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
 
@@ -86,7 +83,7 @@ export class Sender {
 
   /** Milliseconds until the budget of events lets this lane send; 0: now. */
   budgetDelayMs(lane: Lane): number {
-    return this.#budget.delayMs(lane, this.#runtime.clock.monoMs());
+    return this.budget.delayMs(lane, this.#runtime.clock.monoMs());
   }
 
   /** The network is back: waiting for it ends now. A rate limit is waited for all the same. */
@@ -115,7 +112,7 @@ export class Sender {
 
   stats(): SenderStats {
     const heldMs = this.#holds.allUntil() - this.#runtime.clock.monoMs();
-    return { ...this.#counters, heldMs: Math.max(0, heldMs) };
+    return { ...this.counters.totals(), heldMs: Math.max(0, heldMs) };
   }
 
   /** The store failed, or holds what cannot be read: nothing more can be sent. */
@@ -135,9 +132,9 @@ export class Sender {
     if (this.#busy.has(lane)) return Infinity;
     const row = this.#store.read((database) => head(database, this.#store.vault, lane, heldRooms));
     if (row === null) return Infinity;
-    const delayMs = this.#budget.delayMs(lane, now);
+    const delayMs = this.budget.delayMs(lane, now);
     if (delayMs > 0) return delayMs;
-    this.#budget.spend(lane, now);
+    this.budget.spend(lane, now);
     const run = this.#work(row).then(() => {
       this.#busy.delete(lane);
       this.wake();
@@ -198,9 +195,9 @@ export class Sender {
   }
 
   async #put(row: OutboxRow, wire: Wire): Promise<void> {
-    this.#counters.attempts += 1;
+    this.counters.attempted(row.lane, row.attempts);
     const eventId = await this.#client.send(row.roomId, wire.type, row.txnId, wire.content);
-    this.#budget.accepted();
+    this.budget.accepted();
     this.#answered(row);
     await this.#settle(row, eventId);
   }
@@ -212,7 +209,7 @@ export class Sender {
 
   async #settle(row: OutboxRow, eventId: string): Promise<void> {
     await this.#store.transaction((database) => acknowledge(database, row, eventId));
-    this.#counters.sent += 1;
+    this.counters.sent(row.lane);
   }
 
   async #settledBySearch(row: OutboxRow): Promise<boolean> {
@@ -226,7 +223,7 @@ export class Sender {
       await this.#store.transaction((database) => clearDoubt(database, row));
       return false;
     }
-    this.#counters.found += 1;
+    this.counters.found += 1;
     this.#runtime.log.info(
       { txnId: row.txnId, eventId },
       "an event whose answer was lost was found in the room",
@@ -236,6 +233,7 @@ export class Sender {
   }
 
   async #failed(row: OutboxRow, step: Step, error: MatrixError): Promise<void> {
+    this.counters.failed(error.kind);
     if (isUnreachable(error)) this.#hooks.link(false);
     // A position that the server does not take any more is not tried again.
     if (error.kind === "refused") this.#searches.delete(row.lane);
@@ -276,7 +274,7 @@ export class Sender {
     }
     if (error.kind === "limited") {
       this.#holds.limited(until);
-      this.#budget.limited(clock.monoMs(), error.retryAfterMs);
+      this.budget.limited(clock.monoMs(), error.retryAfterMs);
     } else this.#holds.away(until);
     log.debug({ lane, kind: error.kind, delayMs }, "sending waits");
   }
@@ -284,6 +282,7 @@ export class Sender {
   async #bury(row: OutboxRow, reason: string): Promise<void> {
     const { clock, log } = this.#runtime;
     await this.#store.transaction((database) => bury(database, row, reason, clock.wallMs()));
+    this.counters.buried += 1;
     log.error(
       { lane: row.lane, type: row.type, roomId: row.roomId },
       `an event can never be accepted and was set aside: ${reason}`,

@@ -37,6 +37,8 @@ interface Running {
   state: DriverState;
   detail: string | undefined;
   readonly counters: Map<string, number>;
+  /** Readings that are durable, or will be within their flush interval. */
+  accepted: number;
 }
 
 const scoped = (log: Log, driver: string): Log => ({
@@ -127,13 +129,24 @@ export class Ingest {
     );
   }
 
+  /** Readings accepted since the start, by driver. */
+  accepted(): (readonly [string, number])[] {
+    return [...this.#drivers].map(([name, { accepted }]) => [name, accepted]);
+  }
+
   link(up: boolean): void {
     for (const { driver } of this.#drivers.values()) driver.link?.(up);
   }
 
   async #startOne(name: string, { kind, options }: DriverEntry): Promise<void> {
     const log = scoped(this.#context.runtime.log, name);
-    const running: Running = { driver: NO_DRIVER, state: "starting", detail: undefined, counters: new Map() };
+    const running: Running = {
+      driver: NO_DRIVER,
+      state: "starting",
+      detail: undefined,
+      counters: new Map(),
+      accepted: 0,
+    };
     this.#drivers.set(name, running);
     try {
       const driver = kind.create(
@@ -208,6 +221,8 @@ export class Ingest {
       await this.#context.alarms?.refused(admitted, clock);
     }
     if (result.outcome === "durable" || result.outcome === "accepted") {
+      const running = this.#drivers.get(name);
+      if (running !== undefined) running.accepted += admitted.length;
       this.values.take(admitted);
       onReadings?.(name, readings);
     }

@@ -19,6 +19,8 @@ const kept = (reading: StampedReading): StampedReading => {
 export class LastValues {
   readonly #channels: Channels;
   readonly #values = new Map<string, StampedReading>();
+  /** How many came of each. */
+  readonly #counts = new Map<string, number>();
 
   constructor(channels: Channels) {
     this.#channels = channels;
@@ -26,8 +28,10 @@ export class LastValues {
 
   take(readings: readonly StampedReading[]): void {
     for (const reading of readings)
-      if (this.#values.size < LAST_VALUES_MAX || this.#values.has(reading.name))
+      if (this.#values.size < LAST_VALUES_MAX || this.#values.has(reading.name)) {
         this.#values.set(reading.name, kept(reading));
+        this.#counts.set(reading.name, (this.#counts.get(reading.name) ?? 0) + 1);
+      }
   }
 
   /** By name, in alphabetical order. */
@@ -41,6 +45,10 @@ export class LastValues {
         label: this.#channel(name)?.label,
         ageMs: Math.max(0, monoMs - at),
       }));
+  }
+
+  counts(): Iterable<readonly [string, number]> {
+    return this.#counts;
   }
 
   shown(views: readonly ChannelView[]): ChannelView[] {

@@ -52,3 +52,7 @@ export const ageMs = (now: Now, current: KnownBoot, of: KnownBoot | null, atMono
   if (now.wallMs === null || of.knownMono === null || of.knownWall === null) return null;
   return now.wallMs - (of.knownWall + atMono - of.knownMono);
 };
+
+/** The boot that runs, once the journal is open. */
+export const newestBoot = (database: Database): KnownBoot | null =>
+  toBoot(database.prepare("SELECT * FROM journal_boot ORDER BY id DESC LIMIT 1").get());

@@ -122,7 +122,7 @@ describe("delivery through faults", () => {
     await running.probe.emit(numbers(250, 10));
     await here.server.waitUntil(() => values(here, data).length >= 260);
     expect(values(here, data)).toEqual(numbers(0, 260).map(({ value }) => value));
-    expect(running.agent.upstream.senderStats()?.found).toBeGreaterThan(0);
+    expect(running.agent.upstream.sender()?.stats().found).toBeGreaterThan(0);
   });
 
   it.each(["synapse", "dendrite", "conduit"] as const)(

@@ -48,7 +48,7 @@ describe("a configuration", () => {
 
   it("refuses an unknown key, names its place and the nearest known one", async () => {
     expect(await complaintsOf(`${MINIMAL}chanels: {}\n`)).toEqual([
-      'petrel.yaml:7:1: chanels: expected one of channels, commands, delivery, device, drivers, encryption, homeserver, log, rooms, subscriptions, time, version, found "chanels" (did you mean "channels"?)',
+      'petrel.yaml:7:1: chanels: expected one of channels, commands, delivery, device, drivers, encryption, homeserver, log, metrics, rooms, subscriptions, time, version, found "chanels" (did you mean "channels"?)',
     ]);
   });
 
