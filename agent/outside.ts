@@ -1,6 +1,6 @@
 // The outside, as the composition root sees it: everything that only main.ts may touch, handed to the command line and from there to what needs it.
 
-import type { ProcessSource } from "./metrics/process.ts";
+import type { ProcessSource } from "./metrics/figures.ts";
 import type { Clock, Random, Timers } from "./runtime.ts";
 import type { WorkerSource } from "./store/checkpoint.ts";
 

@@ -4,8 +4,8 @@ import { type ControlServer, type LoadHandlers, startControl } from "#agent/cont
 import type { VerbContext } from "#agent/control/verbs.ts";
 import { EXIT, exitCodeOf, messageOf } from "#agent/exit.ts";
 import { createLog, untilFailed } from "#agent/log.ts";
+import { figuresOf } from "#agent/metrics/figures.ts";
 import { openMetrics } from "#agent/metrics/open.ts";
-import { figuresOf } from "#agent/metrics/process.ts";
 import type { Outside } from "#agent/outside.ts";
 import type { Log, Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";

@@ -10,7 +10,7 @@ import { identityVerbs } from "#agent/identity/verbs.ts";
 import { asInteger, asObject, asString, field } from "#agent/matrix/json.ts";
 import { text } from "#agent/matrix/relations.ts";
 import type { JsonObject, JsonValue, MatrixClient, RoomEvent } from "#agent/matrix/types.ts";
-import type { ProcessFigures } from "#agent/metrics/process.ts";
+import type { ProcessFigures } from "#agent/metrics/figures.ts";
 import { followNamed, roomIdOf } from "#agent/rooms/follow.ts";
 import { knownRoom, type RoomKind } from "#agent/rooms/rooms.ts";
 import { type ChannelView, statusText } from "#agent/rooms/status-card.ts";

@@ -11,7 +11,7 @@ import type { Store } from "#agent/store/store.ts";
 import { VERSION } from "#agent/version.ts";
 import type { Family } from "./exposition.ts";
 import { counter, counterBy, gauge, gaugeBy, seconds } from "./families.ts";
-import { type ProcessFigures, processFamilies } from "./process.ts";
+import { type ProcessFigures, processFamilies } from "./figures.ts";
 
 export interface MetricsContext {
   readonly agent: Agent;

@@ -1,6 +1,7 @@
 // How late the event loop is. Node's histogram measures the time between looks that should be `LOOP_RESOLUTION_MS` apart, so that much is taken off.
+
+import type { LoopDelay } from "./figures.ts";
 import { LOOP_RESOLUTION_MS, LOOP_WINDOW_MS } from "./limits.ts";
-import type { LoopDelay } from "./process.ts";
 
 /** Nanoseconds, as perf_hooks gives them. */
 export interface LoopHistogram {

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { expositionText, type Family, formatFor } from "#agent/metrics/exposition.ts";
 import { counterBy, gaugeBy } from "#agent/metrics/families.ts";
+import { parseProcIo } from "#agent/metrics/figures.ts";
 import { LABEL_VALUES_MAX } from "#agent/metrics/limits.ts";
-import { parseProcIo } from "#agent/metrics/process.ts";
 import { metricsSchema, parseListen } from "#agent/metrics/schema.ts";
 import { readExposition } from "./parse.ts";
 
