@@ -4,10 +4,12 @@ import type { AlarmWatch } from "./alarms/watch.ts";
 import type { Command } from "./commands/command.ts";
 import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
+import { FilePacks } from "./delivery/file-pack.ts";
 import { Packer } from "./delivery/packer.ts";
 import { expiryOf } from "./delivery/policy.ts";
 import type { Preparer } from "./delivery/prepare.ts";
 import { Sender, type SenderHooks } from "./delivery/sender.ts";
+import { createUploads } from "./delivery/upload.ts";
 import type { Engine } from "./encryption/engine.ts";
 import { type Secured, secure, syncFilter } from "./encryption/secure.ts";
 import { wasEncrypted } from "./encryption/tables.ts";
@@ -196,7 +198,12 @@ export const connect = (
   const held = (): boolean => !way.linkUp() && clock.state() === "unset";
   const isExpired = expiryOf(config.channels, () => clock.nowMs());
   const budgetDelayMs = (): number => sender.budgetDelayMs("bulk");
-  const packing = { ...where, maxAgeMs, maxCount, held, isExpired, budgetDelayMs };
+  const uploads = createUploads({ client, runtime, signal: way.signal, sealed: secured.engine !== null });
+  const files =
+    config.delivery.files === "never"
+      ? undefined
+      : new FilePacks({ ...where, store, journal, runtime, signal: way.signal, isExpired, uploads });
+  const packing = { ...where, maxAgeMs, maxCount, held, isExpired, budgetDelayMs, files };
   const packer = new Packer(store, journal, runtime, packing, wake);
   const peopleRoom = rooms.people.roomId;
   const status = new StatusMessage(store, runtime, {

@@ -24,14 +24,15 @@ export interface Filled {
   readonly head: BatchHead;
 }
 
-const headOf = (device: string, part: Part, taken: Taken): BatchHead => {
+export const headOf = (device: string, part: Part, taken: Omit<Taken, "readings">): BatchHead => {
   const { clock, lost, offsetMs, seq, stream } = taken;
   const epoch = { boot: stream.boot, bootSeq: stream.bootSeq, clock };
   const after = seq === 0 ? (stream.after ?? undefined) : undefined;
   return { device, stream: stream.name, epoch, offsetMs, seq, lost, historical: part === "backlog", after };
 };
 
-const roughSize = ({ name, unit = "", value }: StampedReading): number =>
+/** What a reading takes in memory, roughly. */
+export const roughSize = ({ name, unit = "", value }: StampedReading): number =>
   32 +
   name.length +
   unit.length +
@@ -46,6 +47,11 @@ export class Filler {
   constructor(vault: Vault, options: FillOptions) {
     this.#vault = vault;
     this.#options = options;
+  }
+
+  /** Readings that an event is thought to hold. */
+  perEvent(): number {
+    return this.#guess;
   }
 
   plain(database: Database, part: Part): Filled | null {

@@ -1,4 +1,5 @@
 // Bounds of delivery, each with its reason.
+import { PACK_READINGS_MAX } from "#agent/telemetry/limits.ts";
 import type { Lane } from "./lanes.ts";
 
 /** Packed events of the bulk lane that wait to be sent; more would only move readings from the journal into the outbox early, as smaller events. */
@@ -51,3 +52,35 @@ export const PACK_FIRST_READINGS = 4_000;
 
 /** Readings taken out for one pack, in rough bytes: they are in memory all at once. */
 export const PACK_TAKE_BYTES_MAX: number = 2 * 1024 * 1024;
+
+/** A backlog of more events than this goes as a file: below, the upload is one request more than it saves. */
+export const FILE_FROM_EVENTS = 4;
+
+/** Readings in one file: what a reader takes (PACK_READINGS_MAX), 55 minutes of a drone at 80/s; 20 bytes each in memory while it is made. */
+export const FILE_READINGS_MAX: number = PACK_READINGS_MAX;
+
+/** A server that takes no file of so many takes none that is of use: an event holds as many. */
+export const FILE_READINGS_MIN = 16_384;
+
+/** Texts and bytes of one file, rough: they are in memory all at once. */
+export const FILE_TAKE_BYTES_MAX: number = 32 * 1024 * 1024;
+
+/** Losses that are told with one file: the event must have room for them. */
+export const FILE_LOSSES_MAX = 100;
+export const FILE_LOSS_BYTES_MAX = 16_384;
+
+/** Chunks that are opened in one turn of the loop: up to 4,000 readings, a few milliseconds. */
+export const FILE_CHUNKS_PER_TURN = 4;
+
+/** Tries of one upload in a row: a network or proxy that cuts what is long may let events through. Then events for so long. */
+export const FILE_TRIES_MAX = 4;
+export const FILE_RETRY_MS = 600_000;
+
+/** A server that refuses files (switched off, a quota) is asked again this often. */
+export const FILE_REFUSED_MS = 3_600_000;
+
+/** While a file is made and uploaded, live readings wait for their turn no longer than this: an upload may take minutes. */
+export const LIVE_BESIDE_FILE_MS = 10_000;
+
+/** How often live readings are looked at while a file is on its way for longer than that. */
+export const FILE_LOOK_MS = 1_000;

@@ -6,10 +6,14 @@ import type { Runtime } from "#agent/runtime.ts";
 import type { Database, Store } from "#agent/store/store.ts";
 import { encodeLoss } from "#agent/telemetry/event.ts";
 import type { StampedReading } from "#agent/telemetry/reading.ts";
+import type { FilePacks } from "./file-pack.ts";
 import { type Filled, Filler } from "./fill.ts";
 import {
   BULK_WAITING_MAX,
+  FILE_FROM_EVENTS,
+  FILE_LOOK_MS,
   LIVE_AGE_MAX_MS,
+  LIVE_BESIDE_FILE_MS,
   PACK_FROM_EVENTS,
   PACK_RETRY_MS,
   STREAM_NAME_BYTES,
@@ -29,6 +33,8 @@ export interface PackerOptions {
   readonly budgetDelayMs?: () => number;
   /** A reading that waited longer than its channel wants is not sent any more. */
   readonly isExpired?: ((reading: StampedReading) => boolean) | undefined;
+  /** Makes files of a backlog; absent: it goes within events. */
+  readonly files?: FilePacks | undefined;
 }
 
 interface Packed {
@@ -55,6 +61,10 @@ export class Packer {
   #laneFull = false;
   /** What the last event was made of: live and historical readings take turns while both wait. */
   #lastPart: Part = "backlog";
+  /** The last file came to nothing: an event takes its turn. */
+  #fileFailed = false;
+  /** When the file under way was begun. */
+  #fileBegunMono = 0;
   #again = false;
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
@@ -91,6 +101,7 @@ export class Packer {
     this.#stopped = true;
     this.#cancelTimer?.();
     await this.#running;
+    await this.#options.files?.stopped();
   }
 
   #appended(): void {
@@ -125,7 +136,10 @@ export class Packer {
     // Committed while the last pack was made, and not yet told of: its time begins now.
     if (this.#oldestMono === Number.POSITIVE_INFINITY) this.#oldestMono = now;
     const ripe = this.#isFull() ? now : this.#oldestMono + this.#options.maxAgeMs;
-    const delayMs = Math.max(ripe - now, this.#notBeforeMono - now, this.#budgetDelayMs());
+    const fileMs = this.#fileRuns()
+      ? Math.max(FILE_LOOK_MS, this.#fileBegunMono + LIVE_BESIDE_FILE_MS - now)
+      : 0;
+    const delayMs = Math.max(ripe - now, this.#notBeforeMono - now, this.#budgetDelayMs(), fileMs);
     this.#cancelTimer = this.#runtime.timers.after(Math.max(1, delayMs), () => this.run());
   }
 
@@ -155,10 +169,16 @@ export class Packer {
     while (!this.#stopped && this.#due()) {
       const beganMono = this.#runtime.clock.monoMs();
       const part = this.#nextPart();
+      if (part === null) return;
+      if (part === "backlog" && this.#wantsFile()) {
+        this.#startFile();
+        continue;
+      }
       const packed = await this.#store.transaction((database) => this.#pack(database, part));
       this.#laneFull = packed === null;
       if (packed === null) return;
       this.#lastPart = packed.part;
+      if (packed.part === "backlog") this.#fileFailed = false;
       this.#journal.taken(packed.taken);
       if (this.#journal.depth().readings === 0) this.#oldestMono = Number.POSITIVE_INFINITY;
       else if (packed.emptied) this.#oldestMono = beganMono;
@@ -186,12 +206,43 @@ export class Packer {
   }
 
   /** Live readings go when they are due, but no two events in a row while a backlog waits. */
-  #nextPart(): Part {
+  #nextPart(): Part | null {
     const { live, readings } = this.#journal.depth();
     if (readings <= live) return "live";
     const { maxAgeMs, maxCount } = this.#options;
     const liveDue = live >= maxCount || (live > 0 && (this.#journal.liveAgeMs() ?? 0) >= maxAgeMs);
+    if (this.#fileRuns()) {
+      const long = this.#runtime.clock.monoMs() - this.#fileBegunMono >= LIVE_BESIDE_FILE_MS;
+      return liveDue && long ? "live" : null;
+    }
     return liveDue && this.#lastPart === "backlog" ? "live" : "backlog";
+  }
+
+  #fileRuns(): boolean {
+    return this.#options.files?.running() === true;
+  }
+
+  /** The backlog would take more than a few events, and files are of use. */
+  #wantsFile(): boolean {
+    const { files, roomId } = this.#options;
+    const { live, readings } = this.#journal.depth();
+    const isLong = readings - live > this.#filler.perEvent() * FILE_FROM_EVENTS;
+    if (!isLong || this.#fileFailed || files?.possible() !== true) return false;
+    return this.#store.read((database) => waitingFor(database, "bulk", roomId)) < BULK_WAITING_MAX;
+  }
+
+  /** Beside the packer: live readings go on meanwhile. */
+  #startFile(): void {
+    const { files } = this.#options;
+    this.#fileBegunMono = this.#runtime.clock.monoMs();
+    void files?.make().then((made) => {
+      this.#fileFailed = !made;
+      if (made) {
+        this.#lastPart = "backlog";
+        this.#packedOne();
+      }
+      this.run();
+    });
   }
 
   /** How many readings of the part wait decides about the form. */
@@ -206,7 +257,8 @@ export class Packer {
     const { namespace, roomId } = this.#options;
     if (waitingFor(database, "bulk", roomId) >= BULK_WAITING_MAX) return null;
     // Losses of a stream of which nothing is left belong to the backlog, which holds no reading then.
-    const backlog = part === "backlog" || this.#lastPart === "live" ? this.#fill(database, "backlog") : null;
+    const mayBacklog = part === "backlog" || (this.#lastPart === "live" && !this.#fileRuns());
+    const backlog = mayBacklog ? this.#fill(database, "backlog") : null;
     const filled = backlog ?? this.#fill(database, "live");
     if (filled === null) return null;
     const { content, head, taken } = filled;

@@ -23,6 +23,7 @@ export interface DeliveryConfig {
     readonly thin: ThinConfig;
   };
   readonly flush: FlushConfig;
+  readonly files: "auto" | "never";
 }
 
 const flush = (): ZodType<number, string> => z.union([z.literal("each").transform(() => 0), duration()]);
@@ -70,5 +71,11 @@ export const deliverySchema: ZodType<DeliveryConfig> = z.strictObject({
     })
     .prefault({}),
   journal: journalSchema.prefault({}),
+  files: z
+    .enum(["auto", "never"])
+    .default("auto")
+    .describe(
+      "Whether a long backlog may go as an attachment (encrypted where the agent encrypts), or only within events.",
+    ),
   flush: flushSchema.prefault({}).describe("How often readings are written to the disk."),
 });

@@ -22,6 +22,8 @@ export interface JournalPolicy {
 export interface Tally {
   readonly boot: KnownBoot;
   readonly stream: Stream;
+  /** Chunks up to this one are on their way as a file (ahead.ts) and give way to nothing. */
+  readonly reserved: number;
   readings: number;
   live: number;
   bytes: number;
@@ -52,12 +54,12 @@ const toOldest = (database: Database, row: Row): Oldest => {
   };
 };
 
-const oldest = (database: Database): Oldest | null => {
+const oldest = (database: Database, { reserved }: Tally): Oldest | null => {
   const row = database
     .prepare(
-      "SELECT id, stream, first_seq, count, at_mono, at_ms, length(data) AS bytes FROM journal_chunk ORDER BY id LIMIT 1",
+      "SELECT id, stream, first_seq, count, at_mono, at_ms, length(data) AS bytes FROM journal_chunk WHERE id > ? ORDER BY id LIMIT 1",
     )
-    .get();
+    .get(reserved);
   return row === null ? null : toOldest(database, row);
 };
 
@@ -104,7 +106,7 @@ export const dropAged = (
 ): boolean => {
   let dropped = 0;
   for (; dropped < GIVE_WAY_CHUNKS_MAX; dropped += 1) {
-    const chunk = oldest(database);
+    const chunk = oldest(database, tally);
     if (chunk === null || !isAged(database, tally, now, chunk, ageMaxMs)) break;
     drop(database, vault, tally, chunk, "aged");
   }
@@ -112,7 +114,7 @@ export const dropAged = (
 };
 
 const dropOldest = (database: Database, vault: Vault, tally: Tally): boolean => {
-  const chunk = oldest(database);
+  const chunk = oldest(database, tally);
   if (chunk === null) return false;
   drop(database, vault, tally, chunk, "full");
   return true;

@@ -34,13 +34,20 @@ export interface JournalDepth {
   readonly live: number;
 }
 
+/** What left the journal, for its numbers. */
+export type Gone = Pick<Taken, "stream" | "unreadable" | "expired" | "bytesFreed"> & {
+  readonly readings: { readonly length: number };
+};
+
 export interface Journal {
   append(delivery: Delivery): Promise<EmitResult>;
   depth(): JournalDepth;
   /** The clock is known now: what waits of this boot from before gets its times. Never rejects; the next chunk makes up for what it could not do. */
   clockKnown(clock: ClockState, line: ClockLine): Promise<void>;
   /** The packer took these out, in a transaction that is committed. */
-  taken(taken: Pick<Taken, "stream" | "readings" | "unreadable" | "expired" | "bytesFreed">): void;
+  taken(taken: Gone): void;
+  /** Chunks up to this one are on their way as a file and give way to nothing; 0: none are. */
+  reserve(chunk: number): void;
   /** Calls `listener` each time readings were committed (not yet durable). */
   onAppended(listener: () => void): void;
   /** Milliseconds that the oldest reading of the live stream has waited; null where there is none, or nobody knows. */
@@ -169,12 +176,16 @@ class OpenJournal implements Journal {
     return { readings, bytes, lost, live };
   }
 
-  taken({ bytesFreed, expired, readings, stream, unreadable }: Parameters<Journal["taken"]>[0]): void {
+  taken({ bytesFreed, expired, readings, stream, unreadable }: Gone): void {
     const left = readings.length + unreadable + expired;
     this.#ledger.readings -= left;
     if (stream.rowId === this.#ledger.stream.rowId) this.#ledger.live -= left;
     this.#ledger.lost += unreadable + expired;
     this.#ledger.bytes -= bytesFreed;
+  }
+
+  reserve(chunk: number): void {
+    this.#ledger.reserved = chunk;
   }
 
   async clockKnown(clock: ClockState, line: ClockLine): Promise<void> {

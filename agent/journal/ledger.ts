@@ -53,6 +53,8 @@ export interface Ledger {
   stream: Stream;
   nextSeq: number;
   nextChunk: number;
+  /** Chunks up to this one are on their way as a file. */
+  reserved: number;
   readings: number;
   /** Those of `readings` that are of the live stream. */
   live: number;
@@ -77,6 +79,7 @@ export const loadLedger = (database: Database, boot: Boot, newStreamName: string
     stream,
     nextSeq: nextSeqOf(database, stream),
     nextChunk: nextChunkOf(database, stream),
+    reserved: 0,
     readings: Number(waiting?.["readings"] ?? 0),
     live: Number(waiting?.["live"] ?? 0),
     bytes: Number(waiting?.["bytes"] ?? 0),

@@ -41,7 +41,8 @@ export interface Taken {
   readonly bytesFreed: number;
 }
 
-interface Picked {
+/** What was picked so far. */
+export interface Picked {
   readings: StampedReading[];
   lost: Loss[];
   bytes: number;
@@ -108,13 +109,13 @@ const pick = (readings: readonly StampedReading[], picked: Picked, limits: TakeL
 };
 
 /** What all readings of one event share. */
-interface Stretch {
+export interface Stretch {
   readonly stream: Stream;
   readonly epoch: EpochRow;
 }
 
-/** Adds what fits of the chunk; true if all of it left the journal. */
-const takeChunk = (
+/** Adds what fits of the chunk; true if that is all of it. */
+export const addChunk = (
   database: Database,
   vault: Vault,
   { epoch, stream }: Stretch,
@@ -135,12 +136,12 @@ const takeChunk = (
     addLosses(picked, [{ from: picked.next, count, reason: "unreadable", ...when }], picked.next + count);
     picked.unreadable += count;
   } else if (!pick(all.slice(picked.next - chunk.firstSeq), picked, limits)) return false;
-  database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(chunk.id);
   picked.bytesFreed += chunk.data.length;
   return true;
 };
 
-const settle = (database: Database, { epoch, stream }: Stretch, picked: Picked): Taken => {
+/** The stream's numbers go on behind what was picked. */
+export const settle = (database: Database, { epoch, stream }: Stretch, picked: Picked): Taken => {
   database.prepare("UPDATE journal_stream SET next_pack = ? WHERE id = ?").run(picked.next, stream.rowId);
   database
     .prepare("DELETE FROM journal_loss WHERE stream = ? AND from_seq + count <= ?")
@@ -152,7 +153,7 @@ const settle = (database: Database, { epoch, stream }: Stretch, picked: Picked):
   return { stream, clock, offsetMs, seq: stream.nextPack, lost, readings, unreadable, expired, bytesFreed };
 };
 
-const beginAt = (stream: Stream): Picked => ({
+export const beginAt = (stream: Stream): Picked => ({
   readings: [],
   lost: [],
   bytes: 0,
@@ -177,7 +178,7 @@ const takeForgotten = (database: Database, vault: Vault, streamRow: number): Tak
   return settle(database, { stream, epoch: { clock: "unset", offsetMs: 0 } }, picked);
 };
 
-const chunkFrom = (database: Database, id: number): ChunkRow | null => {
+export const chunkFrom = (database: Database, id: number): ChunkRow | null => {
   const row = database.prepare("SELECT * FROM journal_chunk WHERE id >= ? ORDER BY id LIMIT 1").get(id);
   return row === null ? null : toChunkRow(row);
 };
@@ -188,10 +189,17 @@ const takeFrom = (database: Database, vault: Vault, first: ChunkRow, limits: Tak
   const picked = beginAt(stream);
   let chunk: ChunkRow | null = first;
   while (chunk?.stream === first.stream && chunk.epoch === first.epoch) {
-    if (!takeChunk(database, vault, stretch, chunk, picked, limits)) break;
+    if (!addChunk(database, vault, stretch, chunk, picked, limits)) break;
+    database.prepare("DELETE FROM journal_chunk WHERE id = ?").run(chunk.id);
     chunk = chunkFrom(database, chunk.id + 1);
   }
   return settle(database, stretch, picked);
+};
+
+/** The first chunk of what waits of older streams. */
+export const oldestOfBacklog = (database: Database, live: Stream): ChunkRow | null => {
+  const oldest = chunkFrom(database, 0);
+  return oldest === null || oldest.stream === live.rowId ? null : oldest;
 };
 
 /** The oldest readings of a part, out of the journal; null if it is empty. */
@@ -207,8 +215,7 @@ export const takeOldest = (
     const chunk = chunkFrom(database, live.firstChunk);
     return chunk === null ? null : takeFrom(database, vault, chunk, limits);
   }
-  const oldest = chunkFrom(database, 0);
-  const first = oldest === null || oldest.stream === live.rowId ? null : oldest;
+  const first = oldestOfBacklog(database, live);
   const forgotten = takeForgotten(database, vault, first?.stream ?? live.rowId);
   return forgotten ?? (first === null ? null : takeFrom(database, vault, first, limits));
 };

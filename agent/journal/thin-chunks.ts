@@ -16,19 +16,19 @@ import { CHUNK_CONTEXT } from "./tables.ts";
 import { type ThinRule, thinOut } from "./thin.ts";
 
 /** Behind the newest that was thinned none was; where there is none behind it, the one that was thinned least. */
-const leastThinned = (database: Database): ChunkRow | null => {
+const leastThinned = (database: Database, reserved: number): ChunkRow | null => {
   const newest = database
     .prepare("SELECT max(id) AS id FROM journal_chunk INDEXED BY journal_chunk_thinned WHERE thinned > 0")
     .get();
   const row =
     database
       .prepare("SELECT * FROM journal_chunk WHERE id > ? ORDER BY id LIMIT 1")
-      .get(Number(newest?.["id"] ?? 0)) ??
+      .get(Math.max(reserved, Number(newest?.["id"] ?? 0))) ??
     database
       .prepare(
-        "SELECT * FROM journal_chunk INDEXED BY journal_chunk_level WHERE thinned > 0 ORDER BY thinned, id LIMIT 1",
+        "SELECT * FROM journal_chunk INDEXED BY journal_chunk_level WHERE thinned > 0 AND id > ? ORDER BY thinned, id LIMIT 1",
       )
-      .get();
+      .get(reserved);
   return row === null ? null : toChunkRow(row);
 };
 
@@ -123,7 +123,7 @@ const thinRun = (database: Database, vault: Vault, tally: Tally, head: ChunkRow,
 /** Thins what was thinned least; a chunk of which nothing can be saved counts as thinned, so that its neighbours' turn comes. False where nothing was saved. */
 export const thinNext = (database: Database, vault: Vault, tally: Tally, rule: ThinRule): boolean => {
   for (let tries = 0; tries < THIN_CHUNKS_MAX; tries += 1) {
-    const head = leastThinned(database);
+    const head = leastThinned(database, tally.reserved);
     if (head === null) return false;
     if (thinRun(database, vault, tally, head, rule) > 0) return true;
     database.prepare("UPDATE journal_chunk SET thinned = thinned + 1 WHERE id = ?").run(head.id);

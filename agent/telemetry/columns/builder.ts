@@ -1,6 +1,6 @@
 // The columnar encoding, written (docs/telemetry-pack.md). Readings are taken apart as they come: 20 bytes each, so that the packer can hold a
 // quarter of a million of them. `encode` makes columns of the first so many; how a column is written best is decided each time.
-import { constants, deflateSync, type ZlibOptions } from "node:zlib";
+import { constants, deflate, deflateSync, type ZlibOptions } from "node:zlib";
 import type { PackBuilder } from "../pack/builder.ts";
 import type { PackReading } from "../received.ts";
 import { ByteWriter } from "./bytes.ts";
@@ -172,25 +172,62 @@ const writeCells = (writer: ByteWriter, { entries, kind }: Channel, cells: Float
   else writeEntries(writer, entries, cells);
 };
 
-const encode = (channels: readonly Channel[], rows: Rows, count: number): Uint8Array => {
-  const writer = new ByteWriter();
+/** Writes column by column; each step is a piece of work after which others may have their turn. */
+function* writeSteps(
+  writer: ByteWriter,
+  channels: readonly Channel[],
+  rows: Rows,
+  count: number,
+): Generator<void> {
   const { cells, times } = columnsOf(rows, count);
   writer.varint(count);
   writer.varint(times.length);
   channels.slice(0, times.length).forEach((channel, index) => {
     writeChannel(writer, channel, times[index]?.length ?? 0);
   });
+  yield;
   writeTimes(writer, times);
+  yield;
   writeOrder(writer, rows.channel.subarray(0, count), times);
-  channels.slice(0, times.length).forEach((channel, index) => {
+  for (const [index, channel] of channels.slice(0, times.length).entries()) {
+    yield;
     writeCells(writer, channel, cells[index] ?? new Float64Array());
-  });
+  }
+}
+
+const encode = (channels: readonly Channel[], rows: Rows, count: number): Uint8Array => {
+  const writer = new ByteWriter();
+  for (const _step of writeSteps(writer, channels, rows, count));
   return Buffer.concat([MAGIC, deflateSync(writer.written(), DEFLATE)]);
 };
 
+const deflated = (bytes: Uint8Array): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    deflate(bytes, DEFLATE, (error, result) => {
+      if (error === null) resolve(result);
+      else reject(error);
+    });
+  });
+
+const encodeGently = async (
+  channels: readonly Channel[],
+  rows: Rows,
+  count: number,
+  turn: () => Promise<void>,
+): Promise<Uint8Array> => {
+  const writer = new ByteWriter();
+  for (const _step of writeSteps(writer, channels, rows, count)) await turn();
+  return Buffer.concat([MAGIC, await deflated(writer.written())]);
+};
+
+export interface ColumnsBuilder extends PackBuilder {
+  /** The same bytes as `encode`, for a large pack: a column at a time with `turn` in between, deflated on another thread. */
+  encodeGently(count: number, turn: () => Promise<void>): Promise<Uint8Array>;
+}
+
 const FIRST_ROWS = 256;
 
-export const createColumnsBuilder = (): PackBuilder => {
+export const createColumnsBuilder = (): ColumnsBuilder => {
   const channels = new Channels();
   let rows = rowsOf(FIRST_ROWS);
   let count = 0;
@@ -209,5 +246,6 @@ export const createColumnsBuilder = (): PackBuilder => {
       count += 1;
     },
     encode: (some) => encode(channels.list, rows, some),
+    encodeGently: (some, turn) => encodeGently(channels.list, rows, some, turn),
   };
 };

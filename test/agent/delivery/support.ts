@@ -56,7 +56,7 @@ export const waitingIn = (store: Store, lane?: Lane): number =>
     ),
   );
 
-const clientFor = (
+export const clientFor = (
   url: string,
   { accessToken, deviceId, userId }: TestUser,
   runtime: Runtime,

@@ -30,6 +30,7 @@ const bench = (): Bench => {
     expire: () => Promise.resolve(),
     flush: () => Promise.resolve(),
     taken: () => undefined,
+    reserve: () => undefined,
     clockKnown: () => Promise.resolve(),
     onAppended: () => undefined,
   };
