@@ -1,5 +1,6 @@
 // What the acceptance tests share: a real homeserver, the agent as a process of its own, and an operator. The rooms are encrypted, and the operator is a
 // matrix-js-sdk client in another process, which says and reads; with `plain: true` they are not, and the operator is plain HTTP.
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { parseTelemetry, type ReceivedReading, type ReceivedTelemetry } from "#a
 import { type Running, startChild } from "#scripts/servers/child.ts";
 import type { RealServer, ServerUser } from "#scripts/servers/types.ts";
 import { type PersonClient, startJsSdk } from "#test/peers/clients/client.ts";
-import { call, type Json, list, text } from "#test/peers/http.ts";
+import { call, type Json, type JsonObject, list, text } from "#test/peers/http.ts";
 import { bodyOf, createWitness, type Witness } from "./witness.ts";
 
 const CLIENT = "/_matrix/client/v3";
@@ -46,6 +47,10 @@ export interface Site {
   readonly configFile: string;
   /** Starts `petrel run`; the state folder stays between starts. */
   start(environment?: Readonly<Record<string, string>>): Running;
+  /** A verb, as a person calls it; `input`: what is typed. Rejects unless it ends with 0. */
+  petrel(words: readonly string[], input?: string): Promise<string>;
+  /** A verb that does not end by itself, until it has said this. */
+  petrelUntil(words: readonly string[], said: RegExp): Promise<string>;
   /** All telemetry of the data room, in the order of the room. */
   telemetry(): Promise<ReceivedTelemetry[]>;
   /** Its readings. */
@@ -66,6 +71,12 @@ export interface SiteOptions {
   /** The section rooms.liveness. */
   readonly liveness?: string;
   readonly extraUsers?: readonly ServerUser[];
+  /** The device's account; default: a new one. */
+  readonly device?: ServerUser;
+  /** Beside the algorithm in m.room.encryption. */
+  readonly encryption?: JsonObject;
+  /** Takes what is to be done at the end; default: the end of the test. */
+  readonly atEnd?: (work: () => unknown) => void;
 }
 
 /** A room made beforehand, as a site with an existing space would have it; its maker is the operator. */
@@ -74,17 +85,17 @@ const makeRoom = async (
   operator: ServerUser,
   device: ServerUser,
   others: readonly ServerUser[],
-  plain: boolean,
+  { plain = false, encryption = {} }: SiteOptions,
 ): Promise<string> => {
-  const encryption = {
+  const setting = {
     type: "m.room.encryption",
     state_key: "",
-    content: { algorithm: "m.megolm.v1.aes-sha2" },
+    content: { algorithm: "m.megolm.v1.aes-sha2", ...encryption },
   };
   const body = {
     preset: "private_chat",
     invite: [device.userId, ...others.map(({ userId }) => userId)],
-    initial_state: plain ? [] : [encryption],
+    initial_state: plain ? [] : [setting],
   };
   const {
     json,
@@ -126,13 +137,40 @@ const say = async (server: RealServer, roomId: string, user: ServerUser, body: s
   return text(answer.json, "event_id");
 };
 
-const startAgent = (configFile: string, environment: Readonly<Record<string, string>>): Running =>
-  startChild(
-    process.execPath,
-    [join(ROOT, "agent/main.ts"), "--config", configFile, "run"],
-    ROOT,
-    environment,
-  );
+const argsOf = (configFile: string, words: readonly string[]): string[] => [
+  join(ROOT, "agent/main.ts"),
+  "--config",
+  configFile,
+  ...words,
+];
+
+const verb = (configFile: string, words: readonly string[], input: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      argsOf(configFile, words),
+      { timeout: 60_000 },
+      (error, stdout, stderr) => {
+        if (error === null) resolve(stdout);
+        else reject(new Error(`petrel ${words.join(" ")}: ${stderr || error.message}`));
+      },
+    );
+    child.stdin?.end(input);
+  });
+
+const verbUntil = (configFile: string, words: readonly string[], said: RegExp): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let output = "";
+    const child = execFile(process.execPath, argsOf(configFile, words), { timeout: 60_000 });
+    child.stdout?.on("data", (text: string) => {
+      output += text;
+      if (said.test(output)) child.kill("SIGTERM");
+    });
+    child.once("close", () => {
+      if (said.test(output)) resolve(output);
+      else reject(new Error(`petrel ${words.join(" ")}: expected ${said.source}, found:\n${output}`));
+    });
+  });
 
 /** The files of an installation. */
 const install = (
@@ -148,15 +186,15 @@ const install = (
 };
 
 export const makeSite = async (options: SiteOptions): Promise<Site> => {
-  const { server, extraUsers = [], plain = false } = options;
-  const device = await server.addUser(`drone${++sent}`, { liftLimits: true });
+  const { server, extraUsers = [], plain = false, atEnd = onTestFinished } = options;
+  const device = options.device ?? (await server.addUser(`drone${++sent}`, { liftLimits: true }));
   const operator = await server.addUser(`alice${++sent}`, { liftLimits: true });
   // Before there are rooms: whoever gets a key is asked for when one is made.
   const client = plain ? null : await startJsSdk(server.url, operator);
-  onTestFinished(() => client?.close());
+  atEnd(() => client?.close());
   const rooms: Rooms = {
-    data: await makeRoom(server, operator, device, [], plain),
-    people: await makeRoom(server, operator, device, extraUsers, plain),
+    data: await makeRoom(server, operator, device, [], options),
+    people: await makeRoom(server, operator, device, extraUsers, options),
   };
   const { configFile, folder } = install({ device, server }, rooms, options);
   const witness = createWitness(server.url, operator.accessToken, client);
@@ -165,7 +203,7 @@ export const makeSite = async (options: SiteOptions): Promise<Site> => {
       .filter(({ type }) => type === "dev.petrel.telemetry")
       .map(({ content }) => parseTelemetry(content));
   const running: Running[] = [];
-  onTestFinished(async () => {
+  atEnd(async () => {
     await Promise.all(running.map((agent) => agent.kill()));
     rmSync(folder, { recursive: true, force: true });
   });
@@ -178,10 +216,12 @@ export const makeSite = async (options: SiteOptions): Promise<Site> => {
     rooms,
     configFile,
     start: (environment = {}) => {
-      const agent = startAgent(configFile, environment);
+      const agent = startChild(process.execPath, argsOf(configFile, ["run"]), ROOT, environment);
       running.push(agent);
       return agent;
     },
+    petrel: (words, input = "") => verb(configFile, words, input),
+    petrelUntil: (words, said) => verbUntil(configFile, words, said),
     telemetry,
     readings: async () => (await telemetry()).flatMap(({ readings }) => [...readings]),
     say: (user, body) =>

@@ -9,7 +9,11 @@ export interface Witnessed extends ReadEvent {
   readonly wire: { readonly type: string; readonly content: JsonObject };
 }
 
+export type ClosedEvent = JsonObject & { readonly sender: string; readonly event_id: string };
+
 export interface Witness {
+  /** The encrypted ones as a client's `decrypt` takes them. */
+  closed(roomId: string): Promise<ClosedEvent[]>;
   /** Every event of the room in order; what nobody gave a key for stays `m.room.encrypted`. */
   read(roomId: string): Promise<Witnessed[]>;
 }
@@ -20,27 +24,29 @@ const ENCRYPTED = "m.room.encrypted";
 const withRelation = (inside: JsonObject, wire: JsonObject): JsonObject =>
   isObject(wire["m.relates_to"]) ? { ...inside, "m.relates_to": wire["m.relates_to"] } : inside;
 
+const closedOf = (
+  room_id: string,
+  { content, event_id, origin_server_ts, sender, type }: ReadEvent,
+): ClosedEvent => ({ room_id, content, event_id, origin_server_ts, sender, type });
+
 /** `reader` null: what is encrypted is not opened. */
 export const createWitness = (url: string, accessToken: string, reader: PersonClient | null): Witness => {
   const opened = new Map<string, { readonly type: string; readonly content: JsonObject }>();
   const open = async (roomId: string, events: readonly ReadEvent[]): Promise<void> => {
     const closed = events.filter(({ event_id, type }) => type === ENCRYPTED && !opened.has(event_id));
     if (reader === null || closed.length === 0) return;
-    const raw = closed.map(({ content, event_id, origin_server_ts, sender, type }) => ({
-      room_id: roomId,
-      content,
-      event_id,
-      origin_server_ts,
-      sender,
-      type,
-    }));
-    for (const [index, inside] of (await reader.decrypt(raw)).entries()) {
+    const insides = await reader.decrypt(closed.map((event) => closedOf(roomId, event)));
+    for (const [index, inside] of insides.entries()) {
       const event = closed[index];
       if (inside === null || event === undefined) continue;
       opened.set(event.event_id, { type: inside.type, content: withRelation(inside.content, event.content) });
     }
   };
   return {
+    closed: async (roomId) =>
+      (await readRoom(url, accessToken, roomId))
+        .filter(({ type }) => type === ENCRYPTED)
+        .map((event) => closedOf(roomId, event)),
     read: async (roomId) => {
       const events = await readRoom(url, accessToken, roomId);
       await open(roomId, events);

@@ -52,6 +52,8 @@ let storageKey: { readonly keyId: string | null; readonly key: Uint8Array<ArrayB
 let request: VerificationRequest | null = null;
 let sas: ShowSasCallbacks | null = null;
 let verified: Promise<void> | null = null;
+/** Room keys that wait to be backed up; null: not said yet. */
+let remaining: number | null = null;
 
 const crypto = (): NonNullable<ReturnType<MatrixClient["getCrypto"]>> => {
   const found = client.getCrypto();
@@ -96,6 +98,9 @@ const start = async (of: Account): Promise<void> => {
   client.on(CryptoEvent.VerificationRequestReceived, (received) => {
     request = received;
   });
+  client.on(CryptoEvent.KeyBackupSessionsRemaining, (left) => {
+    remaining = left;
+  });
   const prepared = new Promise<void>((resolve) => {
     client.on(ClientEvent.Sync, (state) => {
       if (state === SyncState.Prepared) resolve();
@@ -134,6 +139,8 @@ const createBackup = async (): Promise<string> => {
 /** What another device of the account put into secret storage and backup, taken with the recovery key alone. */
 const restoreBackup = async (recoveryKey: string): Promise<unknown> => {
   storageKey = { keyId: null, key: decodeRecoveryKey(recoveryKey) };
+  // What is imported is held against the public keys, which must be known by then.
+  await crypto().userHasCrossSigningKeys(account.userId, true);
   await bootstrapCrossSigning();
   await crypto().loadSessionBackupPrivateKeyFromSecretStorage();
   const { imported, total } = await crypto().restoreKeyBackup();
@@ -245,6 +252,7 @@ serve({
   bootstrapCrossSigning,
   createBackup,
   restoreBackup,
+  backedUp: () => remaining,
   crossSignDevice: (deviceId: string) => crypto().crossSignDevice(deviceId),
   masterKey: () => crypto().getCrossSigningKeyId(),
   ownKey: async () => (await crypto().getOwnDeviceKeys()).ed25519,
