@@ -1,4 +1,4 @@
-// `node scripts/kill-loop.ts [--kills N] [--seed S] [--synapse]`: an outside MQTT publisher numbers its values, the agent (the bundle, a process of its own) is
+// `node scripts/kill-loop.ts [--kills N] [--seed S] [--plain] [--synapse]`: an outside MQTT publisher numbers its values, the agent (the bundle, a process of its own) is
 // killed with `kill -9` at seeded moments while the homeserver misbehaves; at the end every number that the broker acknowledged must be in the room exactly
 // once and in order, counted on the server. Exit code 0: it holds. test/acceptance/README.md says what was run.
 import { mkdtempSync, rmSync } from "node:fs";
@@ -15,6 +15,7 @@ const HELP = `usage: node scripts/kill-loop.ts [options]
   --seed <n>    of the moments and of the server's troubles (default 1); the same seed, the same plan
   --every <ms>  a number is published so often (default 20)
   --power       two kills in three cut the power too: what was not synced is lost, sector by sector (needs cc)
+  --plain       rooms that are not encrypted; default: encrypted ones, opened by matrix-js-sdk
   --synapse     against a real Synapse, whose answers are lost on the way; default: the loopback homeserver with its faults
   --json        the result as one JSON line
 needs mosquitto (apt-get install mosquitto)`;
@@ -24,6 +25,7 @@ const options = {
   seed: { type: "string", default: "1" },
   every: { type: "string", default: "20" },
   power: { type: "boolean", default: false },
+  plain: { type: "boolean", default: false },
   synapse: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
@@ -85,7 +87,9 @@ const main = async (): Promise<number> => {
   try {
     progress("building the agent ...");
     await buildAgent(folder);
-    const target = values.synapse ? await synapseTarget(progress) : await loopbackTarget();
+    const target = values.synapse
+      ? await synapseTarget(!values.plain, progress)
+      : await loopbackTarget(!values.plain);
     try {
       const program = [process.execPath, join(folder, "petrel.mjs")];
       const power = cc === null ? {} : { powerCuts: cc };

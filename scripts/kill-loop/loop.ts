@@ -64,7 +64,7 @@ interface Stage {
 const yamlFor = (folder: string, target: Target, brokerTap: Tap, serverTap: Tap): string => `version: 1
 device: { name: kill-loop, state: ${folder}/state }
 homeserver: { url: "http://127.0.0.1:${serverTap.port}", user: "${target.device.userId}", password: { file: ${folder}/password } }
-encryption: { enabled: false }
+encryption: { enabled: ${target.encrypted} }
 rooms: { data: { room: "${target.dataRoom}" }, people: { room: "${target.peopleRoom}" }, status_every: 1h }
 drivers:
   broker:
@@ -269,6 +269,7 @@ export const killLoop = async (options: KillLoopOptions): Promise<KillLoopResult
       powerCuts: tally.powerCuts,
       lostBytes: stage.disk?.lostBytes() ?? 0,
       ...verdict,
+      problems: [...verdict.problems, ...(await options.target.leaks())],
     };
   } finally {
     await publisher?.dispose();
