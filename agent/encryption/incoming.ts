@@ -1,6 +1,6 @@
 // What a sync brings, opened in the transaction that stores its position (DESIGN 3): to-device messages, keys, device lists, counts, rooms' settings, then the
 // events of the timelines. What cannot be read yet is kept and read when its key comes, in the batch that brings it.
-import type { JoinedRoom, JsonObject, SyncBatch, TimelineEvent } from "#agent/matrix/types.ts";
+import type { JoinedRoom, JsonObject, RoomEvent, SyncBatch, TimelineEvent } from "#agent/matrix/types.ts";
 import type { Log } from "#agent/runtime.ts";
 import type { Database } from "#agent/store/store.ts";
 import type { MachineCalls } from "#crypto/machine/machine.ts";
@@ -72,6 +72,13 @@ const tryOpen = ({ calls }: Turn, entry: TimelineEvent, patient: boolean): Openi
   return { kind: "open", entry: readable(entry, result) };
 };
 
+/** Another device of ours may have it, where the configuration says to ask. */
+const askForKey = ({ calls }: Turn, { content, roomId }: RoomEvent, cause: string): void => {
+  const { session_id: sessionId } = content;
+  if (/^(unknown|withheld)\b/.test(cause) && cause !== UNKNOWN_DEVICE && typeof sessionId === "string")
+    calls.requestRoomKey({ roomId, sessionId });
+};
+
 const openNew = (turn: Turn, entry: TimelineEvent): TimelineEvent | null => {
   const { database, log, nowMs, userId } = turn;
   const { event, provenance } = entry;
@@ -85,6 +92,7 @@ const openNew = (turn: Turn, entry: TimelineEvent): TimelineEvent | null => {
   if (opening.kind === "never") log.warn(fields, "an encrypted event was refused");
   else {
     keepUndecrypted(database, { entry, cause, atMs: nowMs });
+    if (provenance !== "initial") askForKey(turn, event, cause);
     // History is not for us; and a device that is being asked for is no news yet.
     const quiet = provenance === "initial" || cause === UNKNOWN_DEVICE;
     log[quiet ? "debug" : "warn"](fields, `an encrypted event cannot be read yet: ${explain(cause)}`);

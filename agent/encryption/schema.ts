@@ -10,6 +10,11 @@ export interface RotationConfig {
   readonly period: number;
 }
 
+export interface ForwardingConfig {
+  readonly ask: boolean;
+  readonly answer: boolean;
+}
+
 export interface EncryptionConfig {
   readonly enabled: boolean;
   readonly strategy: "cross-signed" | "verified" | "all";
@@ -17,6 +22,10 @@ export interface EncryptionConfig {
   readonly trusted: Readonly<Record<string, string>>;
   /** Absent: what the specification recommends. */
   readonly rotation?: RotationConfig | undefined;
+  /** Devices by user ID that get no key. */
+  readonly blocked?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** Absent: neither. */
+  readonly forwarding?: ForwardingConfig | undefined;
 }
 
 /** Ed25519 in base64, as clients show a master key; they put spaces into it. */
@@ -37,6 +46,20 @@ const rotationSchema = z.strictObject({
     .describe("And it is used no longer than this; a room's own settings may ask for less."),
 });
 
+const forwardingSchema = z.strictObject({
+  ask: z
+    .boolean()
+    .default(false)
+    .describe("Ask the account's other verified devices for the key of an event that cannot be read."),
+  answer: z
+    .boolean()
+    .default(false)
+    .describe("Give the account's other verified devices the keys that they ask for."),
+});
+
+const userId = (): ZodType<string, string> =>
+  z.string().regex(/^@[^:\s]+:\S+$/, { error: 'expected a user ID such as "@alice:example.org"' });
+
 export const encryptionSchema: ZodType<EncryptionConfig> = z.strictObject({
   enabled: z
     .boolean()
@@ -52,7 +75,7 @@ export const encryptionSchema: ZodType<EncryptionConfig> = z.strictObject({
     ),
   trusted: z
     .record(
-      z.string().regex(/^@[^:\s]+:\S+$/, { error: 'expected a user ID such as "@alice:example.org"' }),
+      userId(),
       z
         .string()
         .transform((text) => text.replaceAll(/[\s=]/g, ""))
@@ -63,4 +86,11 @@ export const encryptionSchema: ZodType<EncryptionConfig> = z.strictObject({
   rotation: rotationSchema
     .optional()
     .describe("When the key of a room is made anew, beside whenever somebody left."),
+  blocked: z
+    .record(userId(), z.array(z.string().min(1)).min(1))
+    .optional()
+    .describe("Devices that get no room key whatever else holds: device IDs by user ID."),
+  forwarding: forwardingSchema
+    .optional()
+    .describe("Room keys that pass between the account's own devices. Both are off by default."),
 });

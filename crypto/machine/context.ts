@@ -19,6 +19,10 @@ export interface MachineConfig {
   readonly trustedMasters?: ReadonlyMap<string, string>;
   /** How often room keys are made anew at least; a room may ask for more. */
   readonly rotation?: Rotation;
+  /** Key requests: whether our other devices are asked for sessions that are missing, and whether theirs are answered. Absent: neither. */
+  readonly keyForwarding?: { readonly asks: boolean; readonly answers: boolean };
+  /** Devices by user ID that get no room key, whatever else holds (`m.blacklisted`). */
+  readonly blockedDevices?: ReadonlyMap<string, ReadonlySet<string>>;
   /** To-device messages from devices that are not cross-signed are not taken, but for keys, requests and verification. */
   readonly crossSignedSendersOnly?: boolean;
 }

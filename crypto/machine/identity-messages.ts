@@ -1,7 +1,10 @@
-// To-device messages that are about our user rather than a room: verification and secrets. They are taken here once they were read and judged (olm/receive.ts),
+// To-device messages between our user's devices, or about our user: verification, secrets, keys that are asked for. They are taken here once they were read and judged (olm/receive.ts),
 // and stay in the results for whoever logs them.
 import type { JsonObject } from "../shape.ts";
 import type { Context } from "./context.ts";
+import { receiveKeyRequest } from "./forwarding/answer.ts";
+import { receiveForwardedKey } from "./forwarding/receive.ts";
+import type { OlmPlaintext } from "./olm/check.ts";
 import { receiveToDevice, type ToDeviceResult } from "./olm/receive.ts";
 import { receiveSecret, receiveSecretRequest } from "./secrets/gossip.ts";
 import { isVerificationType, receiveVerification } from "./verification/receive.ts";
@@ -17,6 +20,7 @@ function takeMessage(context: Context, result: ToDeviceResult): ToDeviceResult {
   if (result.kind === "plain") takePlain(context, result.sender, result.type, result.content);
   if (result.kind !== "decrypted") return result;
   const { message } = result;
+  if (message.type === "m.forwarded_room_key") return takeForwarded(context, message);
   if (message.type !== "m.secret.send") {
     takePlain(context, message.sender, message.type, message.content);
     return result;
@@ -28,8 +32,16 @@ function takeMessage(context: Context, result: ToDeviceResult): ToDeviceResult {
   return { ...result, message: { ...message, content: {} } };
 }
 
+/** Results are logged, and this one must not hold the key. */
+function takeForwarded(context: Context, message: OlmPlaintext): ToDeviceResult {
+  const taken = receiveForwardedKey(context, message);
+  if (typeof taken === "string") return { kind: "invalid", reason: taken };
+  return { kind: "room-key", key: taken, sender: message.sender };
+}
+
 /** What proves nothing by how it came. */
 function takePlain(context: Context, sender: string, type: string, content: JsonObject): void {
   if (isVerificationType(type)) receiveVerification(context, sender, type, content);
   else if (type === "m.secret.request") receiveSecretRequest(context, sender, content);
+  else if (type === "m.room_key_request") receiveKeyRequest(context, sender, content);
 }

@@ -92,6 +92,9 @@ export const IDLE_DAYS_PER_CALL = 100;
 /** Characters of a Megolm ciphertext that are looked at: an event has 64 KiB. */
 export const MEGOLM_BODY_CHARS_MAX = 131_072;
 
+/** Refusals that are remembered of one room: they come in clear, from anybody. Sessions rotate weekly, members are few hundred. */
+export const WITHHELD_PER_ROOM_MAX = 1_000;
+
 /** Characters of a reason that somebody gives for withholding a key: a line for a person. */
 export const REASON_CHARS_MAX = 200;
 

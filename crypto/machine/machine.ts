@@ -33,6 +33,8 @@ import {
   identityStatus,
 } from "./devices/trust.ts";
 import { MachineError } from "./errors.ts";
+import { answerKeyRequests } from "./forwarding/answer.ts";
+import { askForKeys, requestRoomKey } from "./forwarding/ask.ts";
 import { receiveToDeviceEvents } from "./identity-messages.ts";
 import type { Notice } from "./notices.ts";
 import { claimFor } from "./olm/claim.ts";
@@ -86,6 +88,8 @@ export interface MachineCalls extends CrossSigningCalls, VerificationCalls, Secr
   /** The content of `m.room.encrypted`. @throws MachineError NOT_ENCRYPTED, NOT_SHARED */
   encryptRoomEvent(roomId: string, type: string, content: JsonObject): JsonObject;
   decryptRoomEvent(roomId: string, event: unknown, options?: DecryptOptions): RoomEventResult;
+  /** Asks our verified devices for a session that is missing, or begins too late, where `keyForwarding.asks`; whether it is a new request. */
+  requestRoomKey(key: RoomKey): boolean;
   /** The devices that the server lists for a user now, and what they are worth. */
   devices(userId: string): readonly KnownDevice[];
   identityStatus(userId: string): IdentityStatus;
@@ -158,6 +162,7 @@ export function createMachine(config: MachineConfig): Machine {
           run((context) => encryptRoomEvent(context, roomId, type, content)),
         decryptRoomEvent: (roomId, event, options) =>
           run((context) => decryptRoomEvent(context, roomId, event, options)),
+        requestRoomKey: (key) => run((context) => requestRoomKey(context, key)),
         devices: (userId) => run((context) => knownDevices(context, userId)),
         identityStatus: (userId) => run((context) => identityStatus(context, userId)),
         masterKey: (userId) => run(({ rows }) => rows.get("identity", "", userId)?.master ?? null),
@@ -285,6 +290,8 @@ function prepareRequests(context: Context): void {
   prepareBackupUpload(context);
   askForSecrets(context);
   answerSecretRequests(context);
+  askForKeys(context);
+  answerKeyRequests(context);
   prepareQueries(context);
   claimFor(context, wedgedDevices(context));
 }

@@ -4,7 +4,8 @@ import { isJsonObject, type JsonObject, member } from "../../shape.ts";
 import type { Context } from "../context.ts";
 import { markDirty } from "../devices/tracking.ts";
 import { type DeviceTrust, deviceTrust } from "../devices/trust.ts";
-import { type RoomKey, receiveRoomKey, receiveWithheld } from "../rooms/receive.ts";
+import { type RoomKey, receiveRoomKey } from "../rooms/receive.ts";
+import { receiveWithheld } from "../rooms/withheld.ts";
 import { checkOlmPlaintext, type OlmPlaintext } from "./check.ts";
 import { decryptOlm, isRepeated, type OlmCiphertext, readOlmContent, rememberMessage } from "./decrypt.ts";
 import { ENCRYPTED } from "./encrypt.ts";
@@ -47,7 +48,7 @@ export function receiveToDevice(context: Context, event: unknown): ToDeviceResul
   }
   if (type === ENCRYPTED) return receiveEncrypted(context, sender, content);
   if (ENCRYPTED_ONLY.test(type)) return { kind: "invalid", reason: `to-device event: ${type} in clear` };
-  if (type === "m.room_key.withheld") receiveWithheld(context, content);
+  if (type === "m.room_key.withheld") receiveWithheld(context, sender, content);
   if (PLAIN_TYPES.test(type) || !type.startsWith("m.")) return { kind: "plain", type, sender, content };
   return { kind: "invalid", reason: "to-device event: of a type that is not taken in clear" };
 }

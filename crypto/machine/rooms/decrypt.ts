@@ -29,6 +29,7 @@ import type {
   UndecryptableEvent,
 } from "./outcome.ts";
 import { claimIndex } from "./replay.ts";
+import { whyWithheld } from "./withheld.ts";
 
 export type { RoomEventResult, Shield } from "./outcome.ts";
 
@@ -99,7 +100,8 @@ function readOuter(roomId: string, event: unknown): Outer | null {
 }
 
 function missing(context: Context, outer: Outer, sessionId: string): UndecryptableEvent {
-  const withheld = context.rows.get("withheld", outer.roomId, sessionId);
+  const senderKey = member(outer.content, "sender_key");
+  const withheld = whyWithheld(context, { roomId: outer.roomId, sessionId, senderKey });
   const base = { kind: "undecryptable", sessionId, earlier: earlierThanUs(context, outer) } as const;
   if (withheld === null) return { ...base, cause: "unknown-session" };
   return { ...base, cause: "withheld", code: withheld.code, reason: withheld.reason };

@@ -8,6 +8,7 @@ import { CryptoError } from "../../errors.ts";
 import { MegolmInboundSession } from "../../megolm/inbound.ts";
 import { markForBackup } from "../backup/upload.ts";
 import type { Context } from "../context.ts";
+import { keyArrived } from "../forwarding/ask.ts";
 import type { InboundRow } from "../store/store.ts";
 
 export interface RoomKey {
@@ -66,5 +67,6 @@ export function keepInbound(context: Context, { roomId, sessionId }: RoomKey, ro
     context.rows.delete("withheld", roomId, sessionId);
   }
   markForBackup(context, roomId, sessionId);
+  keyArrived(context, { roomId, sessionId });
   context.nowReadable({ roomId, sessionId });
 }

@@ -32,10 +32,16 @@ export function recipientsOf(
   for (const userId of new Set(members)) {
     for (const { row } of context.rows.list("device", userId)) {
       if (!isReachable(context, row) || !row.algorithms.includes(MEGOLM_ALGORITHM)) continue;
-      (isIncluded(strategy, deviceTrust(context, row)) ? share : withhold).push(row);
+      const included = !isBlocked(context, row) && isIncluded(strategy, deviceTrust(context, row));
+      (included ? share : withhold).push(row);
     }
   }
   return { share, withhold };
+}
+
+/** Somebody said that this device gets no key. */
+export function isBlocked({ blockedDevices }: Context, { deviceId, userId }: DeviceRow): boolean {
+  return blockedDevices?.get(userId)?.has(deviceId) === true;
 }
 
 function isIncluded(strategy: SharingStrategy, trust: DeviceTrust): boolean {

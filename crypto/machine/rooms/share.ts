@@ -15,8 +15,9 @@ import { hasOlmSession } from "../olm/sessions.ts";
 import { wedgedTimes } from "../olm/unwedge.ts";
 import type { DeviceRow, OutboundRow, ShareRow } from "../store/store.ts";
 import { keepInbound } from "./inbound.ts";
-import { recipientsOf, type SharingStrategy } from "./recipients.ts";
+import { isBlocked, recipientsOf, type SharingStrategy } from "./recipients.ts";
 import { roomSettings } from "./settings.ts";
+import { WITHHELD_TYPE, withheldMessage } from "./withheld.ts";
 
 export interface ShareOptions {
   /** Everybody who may read: joined, and invited unless the history visibility is `joined`. The full list. */
@@ -37,10 +38,13 @@ export interface ShareProgress {
   readonly messages: number;
 }
 
-const WITHHELD = "m.room_key.withheld";
 const UNVERIFIED = {
   code: "m.unverified",
   reason: "Only devices that their owner has cross-signed get keys.",
+};
+const BLACKLISTED = {
+  code: "m.blacklisted",
+  reason: "This device is blocked by the sender's configuration.",
 };
 const NO_OLM = { code: "m.no_olm", reason: "Unable to establish a secure channel." };
 
@@ -63,7 +67,7 @@ export function shareRoomKey(context: Context, roomId: string, options: ShareOpt
   }
   for (const device of withhold) refusals.push(...refuse(context, roomId, sessionId, device));
   queueToDevice(context, ENCRYPTED, keys, { sessionId });
-  queueToDevice(context, WITHHELD, refusals, {});
+  queueToDevice(context, WITHHELD_TYPE, refusals, {});
   const dirty = new Set(context.rows.list("dirty", "").map(({ item }) => item));
   // Whose server does not answer is shared with later, at the index of then, and holds up nobody.
   const queries = options.members.filter((userId) => dirty.has(userId) && isAskable(context, userId)).length;
@@ -202,24 +206,16 @@ function sessionKeyAt(
 /** Tells a device once per session that it gets no key. */
 function refuse(context: Context, roomId: string, sessionId: string, device: DeviceRow): ToDeviceMessage[] {
   if (context.rows.get("share", sessionId, nameOf(device)) !== null) return [];
-  putShare(context, sessionId, device, { index: null, code: UNVERIFIED.code, wedgedTimes: 0 });
-  return [withheld(context, device, { ...UNVERIFIED, room_id: roomId, session_id: sessionId })];
+  const why = isBlocked(context, device) ? BLACKLISTED : UNVERIFIED;
+  putShare(context, sessionId, device, { index: null, code: why.code, wedgedTimes: 0 });
+  return [withheldMessage(context, device, { ...why, room_id: roomId, session_id: sessionId })];
 }
 
 /** Once per device, whatever the room, until a session with it worked. */
 function refuseNoOlm(context: Context, device: DeviceRow): ToDeviceMessage[] {
   if (context.rows.get("share", "", nameOf(device)) !== null) return [];
   putShare(context, "", device, { index: null, code: NO_OLM.code, wedgedTimes: 0 });
-  return [withheld(context, device, NO_OLM)];
-}
-
-function withheld(context: Context, device: DeviceRow, content: JsonObject): ToDeviceMessage {
-  const { curve25519 } = ownKeys(ownAccount(context));
-  return {
-    userId: device.userId,
-    deviceId: device.deviceId,
-    content: { algorithm: MEGOLM_ALGORITHM, sender_key: curve25519, ...content },
-  };
+  return [withheldMessage(context, device, NO_OLM)];
 }
 
 function putShare(

@@ -4,9 +4,9 @@ import { encodeBase64 } from "../../base64.ts";
 import { type JsonObject, member } from "../../shape.ts";
 import type { Context } from "../context.ts";
 import { crossSigningRow, updateCrossSigning } from "../cross-signing/upload.ts";
-import { deviceTrust, isUserVerified } from "../devices/trust.ts";
+import { verifiedDevices, verifiedSender } from "../devices/own.ts";
 import type { OlmPlaintext } from "../olm/check.ts";
-import { claimFor, isReachable } from "../olm/claim.ts";
+import { claimFor } from "../olm/claim.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice } from "../olm/encrypt.ts";
 import type { DeviceRow } from "../store/store.ts";
 import { holdsSecret, missingSecrets, SECRET_NAMES, takeSecret } from "./known.ts";
@@ -22,16 +22,6 @@ import {
 const REQUEST = "m.secret.request";
 const SEND = "m.secret.send";
 const ID_BYTES = 16;
-
-/** Our user's other devices that are verified and can be sent to. */
-function verifiedDevices(context: Context): readonly DeviceRow[] {
-  if (!isUserVerified(context, context.userId)) return [];
-  return context.rows
-    .list("device", context.userId)
-    .map(({ row }) => row)
-    .filter((device) => isReachable(context, device) && !device.dehydrated)
-    .filter((device) => deviceTrust(context, device).verified);
-}
 
 /** Asks our verified devices for every secret that is missing; which ones. */
 export function requestSecrets(context: Context, again: boolean): readonly string[] {
@@ -84,15 +74,13 @@ function toOwnDevices(context: Context, devices: readonly string[], content: Jso
 }
 
 /** A decrypted `m.secret.send`; whether it was taken. */
-export function receiveSecret(context: Context, { sender, content, device }: OlmPlaintext): boolean {
+export function receiveSecret(context: Context, message: OlmPlaintext): boolean {
+  const { content } = message;
   const [id, secret] = [member(content, "request_id"), member(content, "secret")];
   if (typeof id !== "string" || typeof secret !== "string" || secret.length > SECRET_CHARS_MAX) return false;
   const row = context.rows.get("secretRequest", "", id);
-  if (row === null || sender !== context.userId || device === null) return false;
-  const known = context.rows.get("device", sender, device.deviceId);
-  const asked = row.devices.includes(device.deviceId);
-  if (!asked || known?.curve25519 !== device.curve25519 || !deviceTrust(context, known).verified)
-    return false;
+  const from = verifiedSender(context, message);
+  if (row === null || from === null || !row.devices.includes(from.deviceId)) return false;
   if (Math.abs(context.nowMs - row.atMs) >= REQUEST_MS) return false;
   if (!takeSecret(context, row.name, secret, { confirms: false })) return false;
   dropRequests(context, row.name);

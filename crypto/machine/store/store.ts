@@ -10,6 +10,7 @@ import type { SessionState } from "../../olm/session.ts";
 import type { JsonObject } from "../../shape.ts";
 import type { Request } from "../requests.ts";
 import type { IdentityRows } from "./identity-rows.ts";
+import type { SharingRows } from "./sharing-rows.ts";
 
 /** Our own device. One row: group "", item "". */
 export interface AccountRow {
@@ -189,10 +190,12 @@ export interface KeyedRow {
   readonly sinceMs: number;
 }
 
-/** Why a session was not given to us. Group: room ID, item: session ID. */
+/** Why a session was not given to us. Group: room ID, item: session ID; or that no device could reach us, group "", item: its Curve25519 key. */
 export interface WithheldRow {
   readonly code: string;
   readonly reason: string;
+  /** Absent in rows of earlier versions. */
+  readonly atMs?: number;
 }
 
 /** The event that a message index belongs to. Group: room ID, session ID and block as a JSON list, item: the index. */
@@ -222,7 +225,7 @@ export interface CounterRow {
 }
 
 /** Table to row. A store needs to know no more of a row than that, save how to seal it. */
-export interface Rows extends IdentityRows {
+export interface Rows extends IdentityRows, SharingRows {
   readonly account: AccountRow;
   readonly counter: CounterRow;
   readonly request: RequestRow;

@@ -44,9 +44,17 @@ const site = async (): Promise<Site> => {
   };
 };
 
-const peopleRoom = async ({ server }: Site, { agent }: TestAgent): Promise<string> => {
-  await server.waitUntil(() => agent.upstream.rooms() !== null);
-  return agent.upstream.rooms()?.people.roomId ?? "";
+/** The people room, once the agent has encrypted for it: from then on it knows that the room is encrypted. */
+const peopleRoom = async ({ device, server }: Site, { agent }: TestAgent): Promise<string> => {
+  const found = (): string => agent.upstream.rooms()?.people.roomId ?? "";
+  await server.waitUntil(
+    () =>
+      found() !== "" &&
+      server
+        .events(found())
+        .some(({ sender, type }) => sender === device.userId && type === "m.room.encrypted"),
+  );
+  return found();
 };
 
 /** The operator says a command, encrypted under a session that the agent was not given; that session. */

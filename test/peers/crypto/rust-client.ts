@@ -299,6 +299,11 @@ serve({
     const made = await machine.decryptRoomEvent(JSON.stringify(event), new RoomId(room), settings());
     return JSON.parse(made.event) as unknown;
   },
+  /** Key requests of its own after an undecryptable event; answers to those of others. */
+  keyRequests: (asks: boolean, answers: boolean) => {
+    machine.roomKeyRequestsEnabled = asks;
+    machine.roomKeyForwardingEnabled = answers;
+  },
   exportRoomKeys: async () => JSON.parse(await machine.exportRoomKeys(() => true)) as unknown,
 
   /** A backup of its own: made, signed, uploaded; its decryption key. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { OpenResult } from "#crypto/machine/secrets/storage.ts";
 import { type Homeserver, startHomeserver } from "#test/homeserver/homeserver.ts";
 import { type Client, inside, makeClient, secondDevice } from "../support/loopback.ts";
-import { exchange, METHODS, meetDevices, type Theirs } from "../support/theirs.ts";
+import { exchange, meetDevices, type Theirs, verifyDevices as verified } from "../support/theirs.ts";
 
 let server: Homeserver;
 let theirs: Theirs | null = null;
@@ -16,26 +16,9 @@ afterEach(async () => {
   await server.stop();
 });
 
-/** Two devices of one user that compare strings and find them the same. */
 const verifyDevices = async (first: "ours" | "theirs"): Promise<{ client: Client; their: Theirs }> => {
-  const met = await meetDevices(server, first);
-  theirs = met.theirs;
-  const { client } = met;
-  const { ours, user } = client;
-  const their = met.theirs;
-  const { id } = ours.in((calls) => calls.requestVerification(user.userId));
-  const flow = ours.store.get("verification", "", id)?.flowId;
-  await exchange(client, their, 1);
-  await their.peer.call("accept", user.userId, flow, [METHODS["sas"]]);
-  await exchange(client, their, 1);
-  ours.in((calls) => calls.startSas(id));
-  await exchange(client, their, 1);
-  await their.peer.call("acceptSas", user.userId, flow);
-  await exchange(client, their, 2);
-  ours.in((calls) => calls.confirmVerification(id));
-  await exchange(client, their, 1);
-  await their.peer.call("confirm", user.userId, flow);
-  await exchange(client, their, 4);
+  const { client, theirs: their } = await verified(server, first);
+  theirs = their;
   return { client, their };
 };
 

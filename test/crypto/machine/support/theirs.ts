@@ -1,7 +1,9 @@
 // matrix-sdk-crypto's OlmMachine (the code in Element) as a client of the loopback homeserver, and a machine of ours beside it.
+import type { MachineConfig } from "#crypto/machine/context.ts";
 import type { Homeserver, TestUser } from "#test/homeserver/homeserver.ts";
 import { type Peer, startPeer } from "#test/peers/crypto/client.ts";
 import { type Client, makeClient, secondDevice } from "./loopback.ts";
+import { makeOurs } from "./world.ts";
 
 export interface Theirs {
   readonly user: TestUser;
@@ -57,9 +59,11 @@ export const meetUsers = async (
 export const meetDevices = async (
   server: Homeserver,
   first: "ours" | "theirs",
+  config: Partial<MachineConfig> = {},
 ): Promise<{ readonly client: Client; readonly theirs: Theirs }> => {
   const user = await server.addUser("user");
-  const client = makeClient(server, user);
+  const { deviceId, userId } = user;
+  const client = makeClient(server, user, makeOurs({ userId, deviceId, ...config }));
   const theirs = await startTheirs(server, await secondDevice(server, user), user.userId);
   if (first === "theirs") await theirs.peer.call("bootstrap");
   client.ours.in((calls) => calls.bootstrapCrossSigning());
@@ -68,5 +72,29 @@ export const meetDevices = async (
   await client.sync();
   client.ours.in((calls) => calls.receiveDeviceLists({ changed: [user.userId], left: [] }));
   await exchange(client, theirs);
+  return { client, theirs };
+};
+
+/** The same, and they compare strings and find them the same. */
+export const verifyDevices = async (
+  server: Homeserver,
+  first: "ours" | "theirs",
+  config: Partial<MachineConfig> = {},
+): Promise<{ readonly client: Client; readonly theirs: Theirs }> => {
+  const { client, theirs } = await meetDevices(server, first, config);
+  const { ours, user } = client;
+  const { id } = ours.in((calls) => calls.requestVerification(user.userId));
+  const flow = ours.store.get("verification", "", id)?.flowId;
+  await exchange(client, theirs, 1);
+  await theirs.peer.call("accept", user.userId, flow, [METHODS["sas"]]);
+  await exchange(client, theirs, 1);
+  ours.in((calls) => calls.startSas(id));
+  await exchange(client, theirs, 1);
+  await theirs.peer.call("acceptSas", user.userId, flow);
+  await exchange(client, theirs, 2);
+  ours.in((calls) => calls.confirmVerification(id));
+  await exchange(client, theirs, 1);
+  await theirs.peer.call("confirm", user.userId, flow);
+  await exchange(client, theirs, 4);
   return { client, theirs };
 };
