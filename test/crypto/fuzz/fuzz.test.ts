@@ -25,7 +25,7 @@ for (const make of TARGETS) {
 
     it("stands a short seeded run", () => {
       const random = randomOf(1);
-      for (let i = 0; i < SHORT_INPUTS; i += 1) {
+      for (let i = 0; i < (pair.node.shortInputs ?? SHORT_INPUTS); i += 1) {
         const input = nextInput(pair, random);
         expect(finding(pair, input, i % NOBLE_EVERY === 0), Buffer.from(input).toString("base64")).toBeNull();
       }

@@ -13,6 +13,8 @@ export type Target = {
   readonly name: string;
   /** Valid encodings to start from. */
   readonly seeds: readonly Bytes[];
+  /** How many inputs the unit tests' short run has, where one costs milliseconds. */
+  readonly shortInputs?: number;
   /**
    * Feeds one input. Throws CryptoError where it is refused and `Broken` where something that must hold does not.
    * What it returns is compared between the providers.

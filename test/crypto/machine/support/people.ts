@@ -2,7 +2,7 @@
 import { encodeBase64 } from "#crypto/base64.ts";
 import { OlmAccount } from "#crypto/olm/account.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
-import type { Ed25519KeyPair } from "#crypto/provider.ts";
+import type { CryptoProvider, Ed25519KeyPair } from "#crypto/provider.ts";
 import type { JsonObject } from "#crypto/shape.ts";
 import { signJson } from "#crypto/signed-json.ts";
 
@@ -27,8 +27,8 @@ export const crossSigningKey = (userId: string, usage: string, key: Ed25519KeyPa
   keys: { [keyId(key)]: publicKey(key) },
 });
 
-export const makePerson = (userId: string): Person => {
-  const [master, selfSigning, userSigning] = [0, 1, 2].map(() => nodeProvider.generateEd25519()) as [
+export const makePerson = (userId: string, provider: CryptoProvider = nodeProvider): Person => {
+  const [master, selfSigning, userSigning] = [0, 1, 2].map(() => provider.generateEd25519()) as [
     Ed25519KeyPair,
     Ed25519KeyPair,
     Ed25519KeyPair,

@@ -3,6 +3,8 @@
 
 import type { ToDeviceResult } from "#crypto/machine/olm/receive.ts";
 import type { Request } from "#crypto/machine/requests.ts";
+import { nodeProvider } from "#crypto/provider/node.ts";
+import type { CryptoProvider } from "#crypto/provider.ts";
 import { isJsonObject, type JsonObject } from "#crypto/shape.ts";
 import { crossSign, makePerson, type Person } from "./people.ts";
 import { makeOurs, type Ours } from "./world.ts";
@@ -32,11 +34,12 @@ const objects = (value: unknown): [string, JsonObject][] =>
   isJsonObject(value) ? (Object.entries(value) as [string, JsonObject][]) : [];
 const nameOf = (user: string, device: string): string => JSON.stringify([user, device]);
 
-export const makeServer = (): Server => {
+/** `provider`: for the identities of its users. */
+export const makeServer = (provider: CryptoProvider = nodeProvider): Server => {
   let delivered = 0;
   const uncrossed = new Set<Ours>();
   const personOf = (userId: string): Person => {
-    const person = server.people.get(userId) ?? makePerson(userId);
+    const person = server.people.get(userId) ?? makePerson(userId, provider);
     server.people.set(userId, person);
     return person;
   };
