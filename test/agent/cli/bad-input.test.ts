@@ -1,41 +1,16 @@
 // Bad input at run time: one clear line each with a next step, an exit code where it cannot go on, back-off where it can, and nothing else disturbed.
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { connect, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "#scripts/servers/child.ts";
-import { buildShim } from "#scripts/shims/build.ts";
 import { createPty } from "#test/drivers/pty.ts";
 import { call, text } from "#test/peers/http.ts";
 import { needs, which } from "#test/support/peers.ts";
-import { makeSite, type Petrel, type Ran, type Site } from "./petrel.ts";
-
-/** The lines of the log (JSON, since it is no terminal) at a level. */
-const lines = (output: string, level: string): string[] =>
-  output
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line) as { level: string; msg: string }) // pino writes both
-    .filter((line) => line.level === level)
-    .map(({ msg }) => msg);
-
-const expectEnd = ({ code, stderr }: Ran, wanted: number, said: RegExp): void => {
-  expect(lines(stderr, "error")).toEqual([expect.stringMatching(said)]);
-  expect(stderr).not.toMatch(/\n +at /);
-  expect(code).toBe(wanted);
-};
-
-const online = async (site: Site, agent: Petrel): Promise<void> => {
-  await agent.says(/the homeserver is reachable/);
-  await site.server.waitUntil(() => site.telemetry() !== "", 20_000);
-};
-
-const stopped = async (agent: Petrel): Promise<Ran> => {
-  agent.signal("SIGTERM");
-  return agent.ended;
-};
+import { makeSite, type Site } from "./petrel.ts";
+import { expectEnd, lines, online, stopped } from "./running.ts";
 
 describe("a homeserver that does not want us", () => {
   it("a wrong password ends the run and says where to look", async () => {
@@ -315,31 +290,6 @@ describe("a store that cannot be used", () => {
     await agent.says(/no control socket at .*a shorter device\.state helps/);
     await online(site, agent);
     expect((await stopped(agent)).code).toBe(0);
-  });
-
-  needs("cc", which("cc"), (cc) => {
-    it("a disk that fills up ends the run with one line, and the next start goes on from what was stored", async () => {
-      const site = await makeSite();
-      mkdirSync(site.state, { mode: 0o700 });
-      const arm = join(site.folder, "full");
-      const env = {
-        LD_PRELOAD: buildShim("disk", site.folder, cc),
-        SHIM_FOLDER: site.state,
-        SHIM_FAIL: "write:1:28",
-        SHIM_ARM: arm,
-      };
-      const agent = site.start(["run"], { env });
-      await online(site, agent);
-      writeFileSync(arm, "");
-      expectEnd(
-        await agent.ended,
-        4,
-        /^Petrel cannot go on: .*no space left on the disk; free some and start again/,
-      );
-      const before = site.telemetry().length;
-      site.start(["run"]);
-      await site.server.waitUntil(() => site.telemetry().length > before + 1000, 20_000);
-    });
   });
 });
 
