@@ -57,6 +57,34 @@ export const accountRows: readonly Row[] = [
     },
   ),
   row(
+    "a refresh token used twice, since the first answer may be lost: what each gave, and the chain behind",
+    {
+      synapse: { again: 200, lost: [401, 401], used: 200, first: 403, next: 200, behind: [401, 401] },
+      dendrite: null,
+      conduit: null,
+    },
+    async ({ which, server, user }) => {
+      if (which !== "synapse") return null;
+      const { client, json } = await logIn(server(), await user(), { refresh_token: true });
+      const refresh = (token: string) =>
+        call(server().url, "POST", `${V3}/refresh`, { body: { refresh_token: token } });
+      const whoami = async (token: string): Promise<number> =>
+        (await call(server().url, "GET", `${V3}/account/whoami`, { token })).status;
+      const first = text(json, "refresh_token");
+      const lost = await refresh(first);
+      const again = await refresh(first);
+      const [lostToken, token] = [text(lost.json, "access_token"), text(again.json, "access_token")];
+      return {
+        again: again.status,
+        lost: [await whoami(lostToken), (await refresh(text(lost.json, "refresh_token"))).status],
+        used: await whoami(token),
+        first: (await refresh(first)).status,
+        next: (await refresh(text(again.json, "refresh_token"))).status,
+        behind: [(await client.call("GET", `${V3}/account/whoami`)).status, (await refresh(first)).status],
+      };
+    },
+  ),
+  row(
     "table, re-login with the same device_id: the old token",
     { synapse: 200, dendrite: 401, conduit: 401 },
     async ({ server, user }) => {

@@ -65,10 +65,12 @@ const newSession = (world: World, userId: string, deviceId: string, withRefresh:
     deviceId,
     refreshToken: withRefresh ? `syr_${freshId(world, "refresh")}` : null,
     expiresAt: withRefresh ? world.now() + world.accessTokenLifetimeMs : null,
+    used: false,
+    next: null,
     onEnd: new Set(),
   };
   world.sessions.set(session.accessToken, session);
-  if (session.refreshToken !== null) world.refreshTokens.set(session.refreshToken, { session, used: false });
+  if (session.refreshToken !== null) world.refreshTokens.set(session.refreshToken, session);
   return session;
 };
 
@@ -109,14 +111,21 @@ export const removeDevice = (world: World, userId: string, deviceId: string): vo
   for (const session of sessionsOf(world, userId, deviceId)) endSession(world, session);
 };
 
-/** A refresh token is used up by the first use of what it gave; until then it may be tried again. */
+/**
+ * A refresh token is used up once what it gave was used, be it the access token or the refresh token; until then it may be tried again, and what it gave before
+ * is void. Of a chain the last two are kept (Synapse 1.163, handlers/auth.py `refresh_token`, storage `replace_refresh_token`).
+ */
 export const refreshSession = (world: World, refreshToken: string): Session => {
-  const known = world.refreshTokens.get(refreshToken);
-  if (known === undefined)
-    throw new Refusal(401, "M_UNKNOWN_TOKEN", "invalid refresh token", { soft_logout: true });
-  if (known.used) throw new Refusal(403, "M_FORBIDDEN", "refresh token isn't valid anymore");
-  known.used = true;
-  return newSession(world, known.session.userId, known.session.deviceId, true);
+  const session = world.refreshTokens.get(refreshToken);
+  if (session === undefined) throw new Refusal(401, "M_UNKNOWN_TOKEN", "invalid refresh token");
+  const given = session.next;
+  if (given !== null && (given.used || given.next !== null))
+    throw new Refusal(403, "M_FORBIDDEN", "refresh token isn't valid anymore");
+  if (given !== null) endSession(world, given);
+  for (const before of [...world.refreshTokens.values()])
+    if (before.next === session) endSession(world, before);
+  session.next = newSession(world, session.userId, session.deviceId, true);
+  return session.next;
 };
 
 const unknownToken = (world: World, isSoft: boolean): Refusal => {
@@ -135,5 +144,6 @@ export const authenticate = (world: World, token: string | null): Session => {
   const session = world.sessions.get(token);
   if (session === undefined) throw unknownToken(world, false);
   if (session.expiresAt !== null && session.expiresAt <= world.now()) throw unknownToken(world, true);
+  session.used = true;
   return session;
 };

@@ -113,6 +113,10 @@ export interface Session {
   readonly deviceId: string;
   readonly refreshToken: string | null;
   expiresAt: number | null;
+  /** Its access token was used at least once. */
+  used: boolean;
+  /** What its refresh token gave, the last time that it was used. */
+  next: Session | null;
   /** Long polls of this session, ended by logout. */
   readonly onEnd: Set<() => void>;
 }
@@ -149,7 +153,7 @@ export interface World {
   serial: number;
   readonly users: Map<string, User>;
   readonly sessions: Map<string, Session>;
-  readonly refreshTokens: Map<string, { readonly session: Session; used: boolean }>;
+  readonly refreshTokens: Map<string, Session>;
   readonly loginTokens: Map<string, string>;
   readonly nonces: Set<string>;
   readonly rooms: Map<string, Room>;
