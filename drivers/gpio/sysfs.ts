@@ -10,6 +10,7 @@ import type { Backend, BackendEvents } from "./backend.ts";
 import type { Input } from "./input.ts";
 import { CHECK_EVERY_MS } from "./limits.ts";
 import type { GpioOptions, OutputOptions } from "./options.ts";
+import { onoffError, pinError } from "./sysfs-errors.ts";
 import type { GpioHost } from "./tools.ts";
 
 export interface SysfsParts {
@@ -38,26 +39,13 @@ interface DrivenPin extends Pin {
   readonly guard: ChildProcess;
 }
 
-const load = async (): Promise<Onoff> => {
+const load = async (backend: GpioOptions["backend"]): Promise<Onoff> => {
   try {
     const library = await import("onoff");
     return library;
   } catch (cause) {
-    throw new DriverError(
-      "UNAVAILABLE",
-      "neither libgpiod's tools nor the package onoff are there: apt install gpiod (or npm install onoff)",
-      { cause },
-    );
+    throw onoffError(cause, backend);
   }
-};
-
-const pinError = (name: string, line: string | number, error: unknown): DriverError => {
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = message.includes("EINVAL")
-    ? "no such line: numbers start anew with each kernel, see /sys/class/gpio/gpiochip*/base"
-    : message;
-  const code = message.includes("EBUSY") ? "BUSY" : message.includes("EACCES") ? "DENIED" : "UNAVAILABLE";
-  return new DriverError(code, `${name}: sysfs line ${line}: ${hint}`, { cause: error });
 };
 
 const bit = (value: number): 0 | 1 => (value === 0 ? 0 : 1);
@@ -75,7 +63,7 @@ export class Sysfs implements Backend {
 
   async open(): Promise<void> {
     const { options, inputs } = this.#parts;
-    this.#library ??= await load();
+    this.#library ??= await load(options.backend);
     if (!this.#library.Gpio.accessible)
       throw new DriverError("UNAVAILABLE", "no /sys/class/gpio here: apt install gpiod, for its tools");
     for (const output of options.outputs)
