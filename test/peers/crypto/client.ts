@@ -1,6 +1,7 @@
 // Starts a peer of the cryptographic formats in a child process: libolm registers handlers for uncaught exceptions, and the
 // WebAssembly of matrix-sdk-crypto takes 70 MB. All are dev dependencies, so they are always there.
 import { spawn } from "node:child_process";
+import { basename } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -16,8 +17,11 @@ type Answer = { readonly id: number; readonly value?: unknown; readonly error?: 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
 
 /** Starts it; `close` ends its input and waits until it is gone. */
-export const startPeer = (peer: PeerName): Peer =>
-  startProgram(peer, process.execPath, [fileURLToPath(new URL(`./${peer}.ts`, import.meta.url))]);
+export const startPeer = (peer: PeerName): Peer => startPeerFile(new URL(`./${peer}.ts`, import.meta.url));
+
+/** The same with a file of one's own: `new URL("./their-machine.ts", import.meta.url)`. */
+export const startPeerFile = (url: URL): Peer =>
+  startProgram(basename(url.pathname, ".ts"), process.execPath, [fileURLToPath(url)]);
 
 /** The same with any program that speaks the protocol of serve.ts. */
 export const startProgram = (peer: string, command: string, args: readonly string[]): Peer => {
