@@ -88,8 +88,12 @@ const commandOf = (
     : [terminal, ["-qefc", `exec ${[program, ...args].map(quoted).join(" ")}`, "/dev/null"]];
 
 /** Starts `petrel` with these arguments; ended by force when the tests are over. */
-export const startPetrel = (args: readonly string[], start: Start = {}): Petrel => {
-  const [program, all] = commandOf([process.execPath, join(ROOT, "agent/main.ts"), ...args], start.terminal);
+export const startPetrel = (args: readonly string[], start: Start = {}): Petrel =>
+  startProgram([process.execPath, join(ROOT, "agent/main.ts"), ...args], start);
+
+/** The same with any program. */
+export const startProgram = (words: readonly string[], start: Start = {}): Petrel => {
+  const [program, all] = commandOf(words, start.terminal);
   const child = spawn(program, all, {
     cwd: start.cwd ?? ROOT,
     env: environment(start.env ?? {}),
