@@ -247,6 +247,18 @@ const parseTime = (raw: unknown, format: TimeRule["format"]): number | null => {
   return value === null ? null : value * (format === "s" ? 1000 : 1);
 };
 
+/** Empty text is no message at all: so a broker is told to keep nothing for new subscribers (MQTT 3.1.1 section 3.3.1.3). */
+const isShapeless = (payload: Payload): boolean =>
+  payload.kind === "text" ? payload.text.trim() !== "" : payload.kind === "bytes";
+
+/** Every rule looks into the message, and it has no inside: it is not what was configured, whatever it holds. */
+const shapeless = (payload: Payload): Mapped => ({
+  readings: [],
+  problems: [
+    { counter: "malformed", message: `expected JSON or named values, to look into, found ${payload.kind}` },
+  ],
+});
+
 /** Compiles the rules once; the mapper is then called for each payload and never throws. `prefix` is the name for what has no rule: the driver's name. */
 export const compileMapping = (options: MappingOptions, prefix: string): Mapper => {
   if (options.readings === undefined && !isReadingName(prefix))
@@ -257,8 +269,11 @@ export const compileMapping = (options: MappingOptions, prefix: string): Mapper 
   const rules = options.readings?.map(compileRule);
   const time = options.time;
   const timePath = time === undefined ? null : parsePath(time.from);
+  const paths = options.readings?.map(({ from }) => from) ?? [];
+  const looksInside = paths.length > 0 && !paths.includes(undefined);
   const map = rules ? (scope: Scope) => collect(rules.map((rule) => rule(scope))) : everything(prefix);
   return (payload, moment) => {
+    if (looksInside && isShapeless(payload)) return shapeless(payload);
     const raw = timePath === null ? undefined : valueAt(payload, timePath);
     const sourceMs = time === undefined || raw === undefined ? null : parseTime(raw, time.format);
     return map({ payload, moment, sourceMs });

@@ -51,6 +51,21 @@ describe("the mapping with rules", () => {
       expect(problems(rules, tree({ lat: raw }))[0], String(raw)).toMatch(/^malformed/);
   });
 
+  it("calls it malformed when all rules look into a message that has no inside, once", () => {
+    const readings = [
+      { name: "a", from: "a" },
+      { name: "b", from: "b" },
+    ];
+    expect(problems({ readings }, text("{broken"))).toEqual([
+      "malformed: expected JSON or named values, to look into, found text",
+    ]);
+    expect(problems({ readings }, { kind: "bytes", bytes: Uint8Array.of(0xff) })[0]).toMatch(/^malformed/);
+    // A rule without a path takes the message as it is, so text is what it should be.
+    expect(values({ readings: [...readings, { name: "all" }] }, text("hi"))).toEqual([["all", "hi"]]);
+    // So a broker is told to keep nothing.
+    expect(problems({ readings }, text(""))[0]).toMatch(/^unmatched/);
+  });
+
   it("passes over a value that is not in this message, and says so when none is", () => {
     const readings = [
       { name: "a", from: "a" },

@@ -137,6 +137,29 @@ needs("mosquitto", which("mosquitto"), (program) => {
       expect(stage.harness.counted("malformed")).toBe(1);
     }));
 
+  it("counts what is no JSON where a path is to be followed, shows a bounded sample of it, and goes on", () =>
+    onStage(
+      {
+        program,
+        options: () => ({ subscriptions: [{ filter: TOPIC, readings: [{ name: "t", from: "t" }] }] }),
+      },
+      async (stage) => {
+        await stage.up();
+        const broken = `{"t":21.5${"x".repeat(5000)}`;
+        for (const payload of [broken, broken, '{"t":21.5}'])
+          await publish(stage.broker.port, TOPIC, payload);
+        await until(() => stage.harness.emitted.length === 1, "the one that is right");
+        expect(stage.harness.readings()).toMatchObject([{ name: "t", value: 21.5 }]);
+        expect(stage.harness.counted("malformed")).toBe(2);
+        const samples = stage.harness.logs.filter(({ level }) => level === "warn");
+        expect(samples).toHaveLength(1);
+        expect(samples[0]?.message).toContain("expected JSON");
+        const sample = String(samples[0]?.fields["sample"]);
+        expect(sample).toBe(broken.slice(0, sample.length));
+        expect(sample.length).toBeLessThan(1000);
+      },
+    ));
+
   it("acknowledges what is nearly durable when it is stopped, and takes nothing new", () =>
     onStage({ program }, async (stage) => {
       await stage.up();
