@@ -5,8 +5,11 @@ import { fileURLToPath } from "node:url";
 
 const PROJECT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 
-/** `PETREL_CACHE`, or `.cache` in the project. */
-export const cacheFolder = (): string => process.env["PETREL_CACHE"] ?? join(PROJECT, ".cache");
+/** `PETREL_CACHE`, or `.cache` in the project. Set to nothing it is not set: a relative path would be another one for each process. */
+export const cacheFolder = (): string => {
+  const named = process.env["PETREL_CACHE"] ?? "";
+  return named === "" ? join(PROJECT, ".cache") : resolve(named);
+};
 
 export const isCached = (name: string, witness: string): boolean =>
   existsSync(join(cacheFolder(), name, witness));
