@@ -6,7 +6,7 @@ const setupFiles = ["./test/support/leaks.ts"];
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: "forks",
     projects: [

@@ -287,10 +287,13 @@ const stray = (text: string): string => {
   return text.slice(0, -1) + (alphabet[alphabet.indexOf(text.at(-1) ?? "A") | 1] ?? "");
 };
 
-/** The random part of a message may hold none of the two characters that differ; then they stand at a place where they are as wrong. */
+/**
+ * The random part of a message may hold no `+`; then a `-` stands at a place where it is as wrong. A `_` for a `/` alone would not do: libolm reads a foreign
+ * character as all ones, which is what a `/` stands for.
+ */
 const urlSafe = (body: string): string => {
   const changed = body.replaceAll("+", "-").replaceAll("/", "_");
-  return changed === body ? `-${body.slice(1)}` : changed;
+  return changed.includes("-") ? changed : `-${changed.slice(1)}`;
 };
 
 const base64 = (name: string, verdicts: Verdicts, change: (body: string) => string): Case => ({
