@@ -14,6 +14,8 @@ import { commandsMigrations } from "./commands/tables.ts";
 import type { Config } from "./config/config.ts";
 import { revealSecrets, type SecretSource } from "./config/secrets.ts";
 import { credentialsOf } from "./credentials.ts";
+import { ByteBudget } from "./delivery/byte-budget.ts";
+import { type Network, realNetwork } from "./delivery/network.ts";
 import { journalPolicy } from "./delivery/policy.ts";
 import { deliveryMigrations } from "./delivery/tables.ts";
 import { encryptionMigrations } from "./encryption/tables.ts";
@@ -60,6 +62,8 @@ export interface AgentContext {
   /** The kernel's boot ID. */
   readonly bootId: string;
   readonly programs: Pick<ActionContext, "environment" | "killGroup">;
+  /** The machine's interfaces; its own unless told. */
+  readonly network?: Network;
   readonly onReadings?: (driver: string, readings: readonly Reading[]) => void;
   /** The agent cannot go on; `stop` is still to be called. */
   readonly fatal: (error: unknown) => void;
@@ -71,6 +75,7 @@ export interface Agent {
   readonly ingest: Ingest;
   readonly journal: Journal;
   readonly meter: LinkMeter;
+  readonly bytes: ByteBudget;
   snapshot(): Snapshot;
   stop(): Promise<void>;
 }
@@ -90,6 +95,20 @@ const openOwnJournal = async (
   journal.onAppended(() => alarms.committed());
   return journal;
 };
+
+const openByteBudget = (
+  { clock, config, network = realNetwork, runtime, store }: AgentContext,
+  rerouted: () => void,
+): ByteBudget =>
+  new ByteBudget({
+    store,
+    log: runtime.log,
+    config: config.delivery.bytes,
+    network,
+    monoMs: () => runtime.clock.monoMs(),
+    wallMs: () => (clock.state() === "unset" ? null : clock.nowMs()),
+    rerouted,
+  });
 
 const snapshotOf = (
   context: AgentContext,
@@ -126,6 +145,7 @@ const makeUpstream = (
   alarms: AlarmWatch,
   snapshot: () => Snapshot,
   meter: LinkMeter,
+  bytes: ByteBudget,
 ): UpstreamKeeper => {
   const { clock, config, programs, runtime, store } = context;
   const configured = configuredCommands(config.commands.list, {
@@ -149,6 +169,7 @@ const makeUpstream = (
     clock,
     credentials,
     meter,
+    bytes,
     snapshot,
     commands,
     link: (up) => {
@@ -195,7 +216,8 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
   const snapshot = (): Snapshot =>
     snapshotOf(context, ingest, journal, alarms, startedMono, keeper.loginNeeded());
   const meter = new LinkMeter(runtime.clock);
-  const keeper = makeUpstream(context, journal, ingest, alarms, snapshot, meter);
+  const bytes = openByteBudget(context, () => keeper.upstream().poke());
+  const keeper = makeUpstream(context, journal, ingest, alarms, snapshot, meter, bytes);
   keeper.start();
   store.failed.addEventListener("abort", () => context.fatal(store.failed.reason), { once: true });
   await ingest.start(config.drivers);
@@ -216,6 +238,7 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
     ingest,
     journal,
     meter,
+    bytes,
     snapshot,
     stop: async () => {
       await republisher.stop();
@@ -223,6 +246,7 @@ export const startAgent = async (context: AgentContext): Promise<Agent> => {
       if (!store.failed.aborted) await journal.flush();
       alarms.stop();
       await keeper.stop();
+      if (!store.failed.aborted) await bytes.stop();
     },
   };
 };

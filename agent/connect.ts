@@ -4,6 +4,7 @@ import type { AlarmWatch } from "./alarms/watch.ts";
 import type { Command } from "./commands/command.ts";
 import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
+import type { ByteBudget } from "./delivery/byte-budget.ts";
 import { FilePacks } from "./delivery/file-pack.ts";
 import { Packer } from "./delivery/packer.ts";
 import { expiryOf } from "./delivery/policy.ts";
@@ -39,6 +40,7 @@ export interface UpstreamContext {
   readonly clock: ClockWatch;
   readonly credentials: Credentials | null;
   readonly meter: LinkMeter;
+  readonly bytes: ByteBudget;
   readonly snapshot: () => Snapshot;
   readonly commands: () => readonly Command[];
   /** The homeserver is reachable, or not. */
@@ -167,7 +169,7 @@ const syncOf = (
 };
 
 const senderFor = (
-  { alarms, fatal, runtime, store }: UpstreamContext,
+  { alarms, bytes, fatal, runtime, store }: UpstreamContext,
   { client, link }: Way,
   preparer: Preparer,
   bulkLeft: () => void,
@@ -178,6 +180,7 @@ const senderFor = (
       if (lane === "bulk") bulkLeft();
       if (lane === "alarm") void alarms.flush();
     },
+    bytesDelayMs: (lane) => bytes.delayMs(lane),
     fatal,
   };
   return new Sender(store, client, runtime, hooks, preparer);

@@ -36,6 +36,7 @@ export class Upstream {
       timers: context.runtime.timers,
       signal: this.#aborter.signal,
       onServerDate: (dateMs) => context.clock.serverDate(dateMs),
+      onTraffic: context.bytes.count,
     });
   }
 

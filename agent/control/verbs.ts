@@ -1,6 +1,7 @@
 // What a running agent does for the command line.
 import type { Agent } from "#agent/agent.ts";
 import type { Config } from "#agent/config/config.ts";
+import { bytesLines } from "#agent/delivery/bytes-text.ts";
 import { LANES, type Lane } from "#agent/delivery/lanes.ts";
 import { deadLetters, waitingIn } from "#agent/delivery/outbox.ts";
 import type { EncryptionView } from "#agent/encryption/engine.ts";
@@ -61,8 +62,14 @@ const statusLines = ({ agent, store }: VerbContext): string => {
     statusText(agent.snapshot()),
     ...counterLines(agent.ingest.counters()),
     `homeserver: ${linkText(agent)}`,
+    ...bytesLines(agent.bytes.view()),
     `outbox: ${LANES.map((lane) => `${outbox[lane]} ${lane}`).join(", ")}${outbox.dead > 0 ? `, ${outbox.dead} set aside` : ""}`,
   ].join("\n");
+};
+
+const networkOf = ({ bytes }: Agent): object => {
+  const { today, total, ...view } = bytes.view();
+  return { ...view, today: Object.fromEntries(today), total: Object.fromEntries(total) };
 };
 
 const linkText = (agent: Agent): string => (agent.upstream.linkUp() ? "reachable" : "not reachable");
@@ -100,6 +107,7 @@ const status = async (context: VerbContext): Promise<JsonValue> => {
       upMs: Math.round(upMs),
       readings: readingsOf(readings),
       homeserver: linkText(agent),
+      network: networkOf(agent),
       rooms: rooms === null ? null : { data: rooms.data.roomId, people: rooms.people.roomId },
       outbox: outboxOf(store),
       counters: agent.ingest.counters(),

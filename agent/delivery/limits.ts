@@ -84,3 +84,18 @@ export const LIVE_BESIDE_FILE_MS = 10_000;
 
 /** How often live readings are looked at while a file is on its way for longer than that. */
 export const FILE_LOOK_MS = 1_000;
+/** What TCP, IP and TLS records add to what a socket counts: 52 bytes a segment of 1,400 and as many acknowledgements, and small requests more. Reckoned, not measured. */
+export const LINK_OVERHEAD = 1.1;
+
+/** A TLS handshake with a chain of two certificates, both ways; the socket does not count it. */
+export const TLS_HANDSHAKE_BYTES = 6_000;
+
+/** Bytes that the store counts ahead, so that it is written once for so many: 256 KiB, or a sixty-fourth of a day's limit where that is less. */
+export const BYTES_RESERVE: number = 256 * 1024;
+export const BYTES_RESERVE_SHARE: number = 1 / 64;
+
+/** Rows of bytes by day and interface that are kept: months of a device with a few interfaces, whatever days its clock showed. */
+export const BYTES_DAYS_ROWS_MAX = 400;
+
+/** How often the route to the homeserver is looked at while something hangs on it: a network that came back is used within so long. */
+export const ROUTE_LOOK_MS = 15_000;

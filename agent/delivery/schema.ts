@@ -2,6 +2,7 @@
 import type { ZodType } from "zod";
 import * as z from "zod";
 import { byteSize, duration } from "#agent/config/units.ts";
+import { type BytesConfig, bytesSchema } from "./bytes-schema.ts";
 
 /** How long readings may gather in memory before they are written; 0: each is made durable at once. */
 export interface FlushConfig {
@@ -24,6 +25,7 @@ export interface DeliveryConfig {
   };
   readonly flush: FlushConfig;
   readonly files: "auto" | "never";
+  readonly bytes: BytesConfig;
 }
 
 const flush = (): ZodType<number, string> => z.union([z.literal("each").transform(() => 0), duration()]);
@@ -77,5 +79,6 @@ export const deliverySchema: ZodType<DeliveryConfig> = z.strictObject({
     .describe(
       "Whether a long backlog may go as an attachment (encrypted where the agent encrypts), or only within events.",
     ),
+  bytes: bytesSchema.prefault({}).describe("What may go over interfaces that cost money (docs/delivery.md)."),
   flush: flushSchema.prefault({}).describe("How often readings are written to the disk."),
 });

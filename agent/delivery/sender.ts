@@ -20,6 +20,8 @@ export interface SenderHooks {
   link(up: boolean): void;
   /** A row left the outbox (sent or set aside): whoever fills it may put the next one in. */
   left(lane: Lane): void;
+  /** Milliseconds until this lane may spend bytes; absent or 0: now. */
+  bytesDelayMs?(lane: Lane): number;
   /** The token is no longer valid, or the store failed: nothing more can be sent. */
   fatal(error: unknown): void;
 }
@@ -81,9 +83,9 @@ export class Sender {
     }
   }
 
-  /** Milliseconds until the budget of events lets this lane send; 0: now. */
+  /** Milliseconds until the budgets let this lane send; 0: now. */
   budgetDelayMs(lane: Lane): number {
-    return this.budget.delayMs(lane, this.#runtime.clock.monoMs());
+    return this.#delayMs(lane, this.#runtime.clock.monoMs());
   }
 
   /** The network is back: waiting for it ends now. A rate limit is waited for all the same. */
@@ -127,12 +129,16 @@ export class Sender {
     this.#cancelTimer = this.#runtime.timers.after(Math.max(1, delayMs), () => this.wake());
   }
 
+  #delayMs(lane: Lane, now: number): number {
+    return Math.max(this.budget.delayMs(lane, now), this.#hooks.bytesDelayMs?.(lane) ?? 0);
+  }
+
   /** Gives how long the lane waits for the budget; Infinity where it waits for nothing, or something else will wake it. */
   #startLane(lane: Lane, heldRooms: ReadonlySet<string>, now: number): number {
     if (this.#busy.has(lane)) return Infinity;
     const row = this.#store.read((database) => head(database, this.#store.vault, lane, heldRooms));
     if (row === null) return Infinity;
-    const delayMs = this.budget.delayMs(lane, now);
+    const delayMs = this.#delayMs(lane, now);
     if (delayMs > 0) return delayMs;
     this.budget.spend(lane, now);
     const run = this.#work(row).then(() => {

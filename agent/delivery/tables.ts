@@ -32,6 +32,8 @@ export const deliveryMigrations: Migrations = {
      ) STRICT;`,
     // JSON: the content of the m.room.encrypted that the row became, as it was or will be sent. Null: not encrypted (yet).
     "ALTER TABLE outbox ADD COLUMN cipher TEXT",
+    // Bytes to and from the homeserver by day (UTC, days since the epoch) and interface: what was counted and a reserve above it (byte-budget.ts).
+    `CREATE TABLE network_day (day INTEGER NOT NULL, interface TEXT NOT NULL, bytes INTEGER NOT NULL, UNIQUE (day, interface)) STRICT`,
   ],
 };
 

@@ -16,6 +16,7 @@ import {
   UPLOAD_BYTES_PER_SECOND_MIN,
 } from "./limits.ts";
 import { describeTarget, networkError } from "./network-error.ts";
+import { type SeenSockets, type Traffic, watchTraffic } from "./traffic.ts";
 import { MatrixError } from "./types.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
@@ -53,6 +54,8 @@ export interface HttpOptions {
   readonly ca?: string;
   /** Told each answer's `Date`, in milliseconds since the epoch: a bound for a device that has no clock of its own. */
   readonly onServerDate?: (dateMs: number) => void;
+  /** Told what each exchange moved, when it is over. */
+  readonly onTraffic?: (traffic: Traffic) => void;
 }
 
 const aborted = (request: HttpRequest): MatrixError =>
@@ -186,6 +189,7 @@ interface Secure {
 
 class HttpClient implements Http {
   readonly #options: HttpOptions;
+  readonly #seen: SeenSockets = new WeakMap();
   readonly #plain = new HttpAgent(KEEP);
   /** With TLS, loaded at the first https address. */
   #secure: Secure | null = null;
@@ -203,11 +207,14 @@ class HttpClient implements Http {
       request.signal === undefined ? [signal] : [signal, request.signal],
     );
     let connected = (): boolean => false;
+    let moved = (): void => undefined;
     try {
       const secure = request.url.protocol === "https:" ? await this.#secured() : null;
       fuse.signal.throwIfAborted();
       const sent = this.#open(request, secure, fuse.signal);
       connected = watchConnection(sent, secure !== null);
+      const { onTraffic } = this.#options;
+      if (onTraffic !== undefined) moved = watchTraffic(sent, secure !== null, this.#seen, onTraffic);
       fuse.arm(answerTimeoutMs(request));
       const answer = await answerOf(sent, request.body);
       tellDate(this.#options, answer);
@@ -219,6 +226,7 @@ class HttpClient implements Http {
       throw cause instanceof MatrixError ? cause : networkError(request, cause, connected());
     } finally {
       fuse.release();
+      moved();
     }
   }
 

@@ -166,6 +166,29 @@ const sendingFamilies = ({ agent, runtime }: MetricsContext): Family[] => {
   ];
 };
 
+const networkFamilies = ({ agent }: MetricsContext): Family[] => {
+  const { left, today, total, waits } = agent.bytes.view();
+  return [
+    counterBy(
+      "petrel_network_bytes_total",
+      "Bytes to and from the homeserver, by interface.",
+      "interface",
+      total,
+    ),
+    gaugeBy("petrel_network_today_bytes", "Those of this day (UTC), kept in the store.", "interface", today),
+    gauge(
+      "petrel_network_left_today_bytes",
+      "What is left of delivery.bytes.per_day for metered interfaces.",
+      left,
+    ),
+    gauge(
+      "petrel_network_bulk_waits",
+      "1 while readings wait for another interface or another day.",
+      flag(waits !== null),
+    ),
+  ];
+};
+
 const inputFamilies = ({ agent, runtime }: MetricsContext): Family[] => {
   const { ingest } = agent;
   const faults = Object.entries(ingest.counters()).flatMap(([driver, counts]) =>
@@ -221,6 +244,7 @@ export const collect = (context: MetricsContext): Family[] => [
   ...journalFamilies(context),
   ...outboxFamilies(context),
   ...sendingFamilies(context),
+  ...networkFamilies(context),
   ...inputFamilies(context),
   ...encryptionFamilies(context),
   ...processFamilies(context.figures),

@@ -7,6 +7,7 @@ import { onTestFinished } from "vitest";
 import * as z from "zod";
 import { type Agent, MIGRATIONS, startAgent } from "#agent/agent.ts";
 import { parseConfig } from "#agent/config/config.ts";
+import type { Network } from "#agent/delivery/network.ts";
 import type { KindLoader } from "#agent/ingest/registry.ts";
 import type { Clock, Log, Runtime, Timers } from "#agent/runtime.ts";
 import { openStore } from "#agent/store/open.ts";
@@ -86,6 +87,9 @@ export interface TestAgentOptions {
   readonly statusEvery?: string;
   readonly probes?: ClockProbes;
   readonly bootId?: string;
+  /** More keys of the section `delivery`. */
+  readonly delivery?: string;
+  readonly network?: Network;
 }
 
 export interface TestAgent {
@@ -110,6 +114,7 @@ const yamlFor = ({
   operators = [],
   url,
   userId,
+  delivery,
   journal = "{}",
   statusEvery = "200ms",
   yaml = "",
@@ -121,7 +126,7 @@ homeserver:
   password: { env: PASSWORD }
 rooms: { operators: ${JSON.stringify(operators)}, status_every: ${statusEvery}, liveness: ${liveness} }
 drivers: { probe: { type: probe } }
-delivery: { batch: { max_age: 50ms, max_count: 100 }, journal: ${journal} }
+delivery: { batch: { max_age: 50ms, max_count: 100 }, journal: ${journal}${delivery === undefined ? "" : `, ${delivery}`} }
 ${yaml.includes("encryption:") ? "" : "encryption: { enabled: false }\n"}${yaml}`;
 
 const makeProbe = (state: ProbeState, clock: Clock): Probe => ({
@@ -165,6 +170,7 @@ export const startTestAgent = async (options: TestAgentOptions): Promise<TestAge
     ),
     secrets: { environment: { PASSWORD: options.password }, readFile: (path) => readFileSync(path) },
     bootId: options.bootId ?? "boot-1",
+    ...(options.network === undefined ? {} : { network: options.network }),
     programs: {
       environment: { PATH: "/usr/bin:/bin" },
       killGroup: (pid, signal) => process.kill(-pid, signal),
