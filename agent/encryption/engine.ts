@@ -112,6 +112,7 @@ export class Engine implements SyncOpener, Preparer {
       members: this.#members,
       pump: this.#pump,
       log: runtime.log,
+      timers: runtime.timers,
       strategy,
       userId,
     });

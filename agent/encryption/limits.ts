@@ -27,3 +27,6 @@ export const ROOM_EVENT_LOOK_MS = 1_000;
 /** The shortest and the longest life of a room key that can be configured. Each new one is a message to every device; an old one that is stolen reads all of its time. */
 export const ROTATION_PERIOD_MS_MIN = 3_600_000;
 export const ROTATION_PERIOD_MS_MAX = 2_592_000_000;
+
+/** Members who are looked at in one transaction for whether they can read: some 50 us each. */
+export const MEMBERS_PER_LOOK = 100;

@@ -1,11 +1,13 @@
 // Getting a room ready to be encrypted for: its settings and members known, its key with everybody who may read. Ahead of need where something changed,
 // and when an event's turn comes.
-import type { Log } from "#agent/runtime.ts";
+import { type Log, pause, type Timers } from "#agent/runtime.ts";
 import { MachineError } from "#crypto/machine/errors.ts";
 import type { MachineCalls } from "#crypto/machine/machine.ts";
 import type { SharingStrategy } from "#crypto/machine/rooms/recipients.ts";
+import type { ShareOptions, ShareProgress } from "#crypto/machine/rooms/share.ts";
+import type { SharePart, SharePlace } from "#crypto/machine/rooms/share-parts.ts";
 import type { Access } from "./access.ts";
-import { SHARE_ROUNDS_MAX } from "./limits.ts";
+import { MEMBERS_PER_LOOK, SHARE_ROUNDS_MAX } from "./limits.ts";
 import type { Members } from "./members.ts";
 import type { Pump } from "./pump.ts";
 import { wasEncrypted } from "./tables.ts";
@@ -25,6 +27,7 @@ export interface SharingOptions {
   readonly members: Members;
   readonly pump: Pump;
   readonly log: Log;
+  readonly timers: Timers;
   readonly strategy: SharingStrategy;
   readonly userId: string;
 }
@@ -99,20 +102,12 @@ export class Sharing {
   }
 
   async #share(roomId: string): Promise<Readiness> {
-    const { access, members, pump, strategy } = this.#options;
+    const { members, pump, strategy } = this.#options;
     let before = "";
     for (let round = 0; round < SHARE_ROUNDS_MAX; round += 1) {
       const options = { ...(await members.of(roomId)), strategy };
       const revision = this.#revision;
-      const share = (calls: MachineCalls): ReturnType<MachineCalls["shareRoomKey"]> | MachineError => {
-        try {
-          return calls.shareRoomKey(roomId, options);
-        } catch (error) {
-          if (error instanceof MachineError) return error;
-          throw error;
-        }
-      };
-      const progress = await access.in(share);
+      const progress = await this.#shareParts(roomId, options);
       if (!(progress instanceof MachineError)) {
         const { claims, messages, queries, sessionId } = progress;
         if (queries + claims + messages === 0) {
@@ -130,17 +125,47 @@ export class Sharing {
     return { kind: "blocked", reason: "its key could not be shared with everybody yet" };
   }
 
+  /** One look at all of the room's devices, in parts: the loop turns between two of them. */
+  async #shareParts(roomId: string, options: ShareOptions): Promise<ShareProgress | MachineError> {
+    const { access, timers } = this.#options;
+    let place: SharePlace | null = null;
+    for (;;) {
+      const from: SharePlace | null = place;
+      const share = (calls: MachineCalls): SharePart | MachineError => {
+        try {
+          return calls.shareRoomKeyPart(roomId, options, from);
+        } catch (error) {
+          if (error instanceof MachineError) return error;
+          throw error;
+        }
+      };
+      const part: SharePart | MachineError = await access.in(share);
+      if (part instanceof MachineError) return part;
+      if (part.kind === "done") return part.progress;
+      ({ place } = part);
+      await pause(timers, 0);
+    }
+  }
+
   /** A reader none of whose devices gets the key sees nothing, and should be told why by somebody. */
   async #tellWithout(roomId: string, members: readonly string[]): Promise<void> {
-    const { access, log, strategy, userId } = this.#options;
+    const { access, log, strategy, timers, userId } = this.#options;
     if (strategy !== "cross-signed" && strategy !== "verified") return;
     const others = members.filter((member) => member !== userId);
-    const without = await access.in((calls) =>
-      others.filter((member) => {
-        const devices = calls.devices(member);
-        return devices.every(({ trust }) => !(strategy === "verified" ? trust.verified : trust.crossSigned));
-      }),
-    );
+    const without: string[] = [];
+    for (let at = 0; at < others.length; at += MEMBERS_PER_LOOK) {
+      if (at > 0) await pause(timers, 0);
+      const some = others.slice(at, at + MEMBERS_PER_LOOK);
+      const found = await access.in((calls) =>
+        some.filter((member) => {
+          const devices = calls.devices(member);
+          return devices.every(
+            ({ trust }) => !(strategy === "verified" ? trust.verified : trust.crossSigned),
+          );
+        }),
+      );
+      without.push(...found);
+    }
     this.#without.set(roomId, without);
     for (const member of without) {
       const name = `${roomId} ${member}`;

@@ -8,7 +8,7 @@ import type { Notice } from "./notices.ts";
 import type { Request, RequestKind } from "./requests.ts";
 import type { RoomKey } from "./rooms/inbound.ts";
 import type { Rotation } from "./rooms/settings.ts";
-import type { AccountRow, UnderWayRow } from "./store/store.ts";
+import type { AccountRow, Change, UnderWayRow } from "./store/store.ts";
 import type { Work } from "./store/work.ts";
 
 export interface MachineConfig {
@@ -78,6 +78,16 @@ export function addRequest(
 export function endRequest({ rows }: Context, { id, kind }: Pick<Request, "id" | "kind">): void {
   rows.delete("request", "", id);
   rows.delete("underWay", kind, id);
+}
+
+/** Counts the changes of what decides who may read: rooms/share-parts.ts. */
+export const READERS_COUNTER = "readers";
+
+/** Whether a change is one of those. `wedged`: a new Olm session, after which a key is given again. */
+export function changesReaders({ table, row }: Change): boolean {
+  return (
+    table === "device" || table === "identity" || table === "wedged" || (table === "tracked" && row === null)
+  );
 }
 
 /** Requests of a store that was written before there were rows in short. */

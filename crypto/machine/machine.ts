@@ -13,9 +13,12 @@ import { prepareBackupUpload } from "./backup/upload.ts";
 import { prepareVersion } from "./backup/version.ts";
 import {
   type Context,
+  changesReaders,
   indexRequests,
   type MachineConfig,
+  nextNumber,
   ownAccount,
+  READERS_COUNTER,
   type Run,
   requestsUnderWay,
 } from "./context.ts";
@@ -48,7 +51,8 @@ import type { RoomKey } from "./rooms/inbound.ts";
 import type { DecryptOptions, RoomEventResult } from "./rooms/outcome.ts";
 import { forgetReplays } from "./rooms/replay.ts";
 import { receiveRoomEncryption } from "./rooms/settings.ts";
-import { invalidateRoomKey, type ShareOptions, type ShareProgress, shareRoomKey } from "./rooms/share.ts";
+import { invalidateRoomKey, type ShareOptions, type ShareProgress } from "./rooms/share.ts";
+import { type SharePart, type SharePlace, shareRoomKey, shareRoomKeyPart } from "./rooms/share-parts.ts";
 import { type SecretCalls, secretCalls } from "./secrets/calls.ts";
 import { answerSecretRequests, askForSecrets } from "./secrets/gossip.ts";
 import type { AccountRow, DeviceRow, MachineStore } from "./store/store.ts";
@@ -83,6 +87,11 @@ export interface MachineCalls extends CrossSigningCalls, VerificationCalls, Secr
   receiveRoomEncryption(roomId: string, content: JsonObject): boolean;
   /** @throws MachineError NOT_ENCRYPTED, OWN_IDENTITY, IDENTITY_CHANGED */
   shareRoomKey(roomId: string, options: ShareOptions): ShareProgress;
+  /**
+   * The same in parts, from null on, so that the loop may turn between two of them: a transaction each, until it is `done`. Whoever stops in between begins anew.
+   * @throws MachineError NOT_ENCRYPTED, OWN_IDENTITY, IDENTITY_CHANGED
+   */
+  shareRoomKeyPart(roomId: string, options: ShareOptions, place: SharePlace | null): SharePart;
   /** The room's next event begins a new session. */
   invalidateRoomKey(roomId: string): void;
   /** The content of `m.room.encrypted`. @throws MachineError NOT_ENCRYPTED, NOT_SHARED */
@@ -157,6 +166,8 @@ export function createMachine(config: MachineConfig): Machine {
         receiveRoomEncryption: (roomId, content) =>
           run((context) => receiveRoomEncryption(context, roomId, content)),
         shareRoomKey: (roomId, options) => run((context) => shareRoomKey(context, roomId, options)),
+        shareRoomKeyPart: (roomId, options, place) =>
+          run((context) => shareRoomKeyPart(context, roomId, options, place)),
         invalidateRoomKey: (roomId) => run((context) => invalidateRoomKey(context, roomId)),
         encryptRoomEvent: (roomId, type, content) =>
           run((context) => encryptRoomEvent(context, roomId, type, content)),
@@ -196,13 +207,15 @@ function runCall<T>(
   const rows = beginWork(store);
   const notices: Notice[] = [];
   const readable: RoomKey[] = [];
-  const result = work({
+  const context: Context = {
     ...config,
     rows,
     nowMs,
     notify: (notice) => notices.push(notice),
     nowReadable: (key) => readable.push(key),
-  });
+  };
+  const result = work(context);
+  if (rows.changes().some(changesReaders)) nextNumber(context, READERS_COUNTER);
   const changes = rows.changes();
   if (changes.length > 0) store.write(changes);
   said.notices.push(...notices);

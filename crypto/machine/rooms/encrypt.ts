@@ -24,6 +24,7 @@ export function encryptRoomEvent(
     throw notShared(roomId, "there is no room key, or its time is over");
   }
   const session = new MegolmOutboundSession(context.provider, row.state);
+  if (row.partial === true) throw notShared(roomId, "not all of its devices have been looked at");
   if (underWay(context, session.sessionId).length > 0)
     throw notShared(roomId, "its room key is still on its way");
   const ciphertext = session.encrypt(JSON.stringify({ type, content, room_id: roomId }));

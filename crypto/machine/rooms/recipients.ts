@@ -19,22 +19,28 @@ export interface Recipients {
   readonly withhold: readonly DeviceRow[];
 }
 
-/** @throws MachineError OWN_IDENTITY, IDENTITY_CHANGED */
-export function recipientsOf(
+/** Whether anything may be shared with these members now. @throws MachineError OWN_IDENTITY, IDENTITY_CHANGED */
+export function requireShareable(
   context: Context,
   members: readonly string[],
   strategy: SharingStrategy,
-): Recipients {
+): void {
   if (strategy === "cross-signed" || strategy === "verified") requireOwnIdentity(context);
   if (strategy !== "all-unchecked") requireNoViolation(context, members);
+}
+
+/** Who of these devices gets the key, and who is told that it does not. */
+export function recipientsAmong(
+  context: Context,
+  devices: readonly DeviceRow[],
+  strategy: SharingStrategy,
+): Recipients {
   const share: DeviceRow[] = [];
   const withhold: DeviceRow[] = [];
-  for (const userId of new Set(members)) {
-    for (const { row } of context.rows.list("device", userId)) {
-      if (!isReachable(context, row) || !row.algorithms.includes(MEGOLM_ALGORITHM)) continue;
-      const included = !isBlocked(context, row) && isIncluded(strategy, deviceTrust(context, row));
-      (included ? share : withhold).push(row);
-    }
+  for (const row of devices) {
+    if (!isReachable(context, row) || !row.algorithms.includes(MEGOLM_ALGORITHM)) continue;
+    const included = !isBlocked(context, row) && isIncluded(strategy, deviceTrust(context, row));
+    (included ? share : withhold).push(row);
   }
   return { share, withhold };
 }

@@ -1,5 +1,5 @@
 // Giving a room key to the devices of a room (Client-Server API, "m.room_key", "m.room_key.withheld"): when a new one is made, who gets it from
-// which message on, who is told why not. Called again and again with the members as they are now, until nothing is missing.
+// which message on, who is told why not. share-parts.ts goes through the members and calls this.
 
 import { MegolmInboundSession } from "../../megolm/inbound.ts";
 import { MegolmOutboundSession } from "../../megolm/outbound.ts";
@@ -7,15 +7,13 @@ import { advanceRatchet } from "../../megolm/ratchet.ts";
 import type { JsonObject } from "../../shape.ts";
 import { MEGOLM_ALGORITHM, ownKeys } from "../account/device-keys.ts";
 import { type Context, endRequest, ownAccount, requestsUnderWay } from "../context.ts";
-import { isAskable } from "../devices/query.ts";
-import { trackUsers } from "../devices/tracking.ts";
 import { claimFor } from "../olm/claim.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from "../olm/encrypt.ts";
 import { hasOlmSession } from "../olm/sessions.ts";
 import { wedgedTimes } from "../olm/unwedge.ts";
 import type { DeviceRow, OutboundRow, ShareRow } from "../store/store.ts";
 import { keepInbound } from "./inbound.ts";
-import { isBlocked, recipientsOf, type SharingStrategy } from "./recipients.ts";
+import { isBlocked, type Recipients, type SharingStrategy } from "./recipients.ts";
 import { roomSettings } from "./settings.ts";
 import { WITHHELD_TYPE, withheldMessage } from "./withheld.ts";
 
@@ -48,30 +46,32 @@ const BLACKLISTED = {
 };
 const NO_OLM = { code: "m.no_olm", reason: "Unable to establish a secure channel." };
 
-const nameOf = ({ userId, deviceId }: DeviceRow): string => JSON.stringify([userId, deviceId]);
+export const nameOf = ({ userId, deviceId }: DeviceRow): string => JSON.stringify([userId, deviceId]);
 
-/** @throws MachineError NOT_ENCRYPTED, OWN_IDENTITY, IDENTITY_CHANGED */
-export function shareRoomKey(context: Context, roomId: string, options: ShareOptions): ShareProgress {
-  roomSettings(context, roomId);
-  // Whoever was never asked for would get no key, and nobody would know.
-  trackUsers(context, options.members);
-  const { share, withhold } = recipientsOf(context, options.members, options.strategy);
-  const session = currentSession(context, roomId, share, options.sharedHistory);
-  const claims = claimFor(context, share);
+/** What goes out to some of the room's devices: the key, or why not. With how many there is no session yet, and for how many one is being made. */
+export function giveTo(
+  context: Context,
+  roomId: string,
+  session: MegolmOutboundSession,
+  { share, withhold }: Recipients,
+): { readonly claims: number; readonly without: number } {
   const { sessionId } = session;
+  const claims = claimFor(context, share);
   const keys: ToDeviceMessage[] = [];
   const refusals: ToDeviceMessage[] = [];
+  let without = 0;
   for (const device of share) {
-    if (hasOlmSession(context, device.curve25519)) keys.push(...giveKey(context, roomId, session, device));
-    else if (claims === 0) refusals.push(...refuseNoOlm(context, device));
+    if (hasOlmSession(context, device.curve25519)) {
+      keys.push(...giveKey(context, roomId, session, device));
+      continue;
+    }
+    without += 1;
+    if (claims === 0) refusals.push(...refuseNoOlm(context, device));
   }
   for (const device of withhold) refusals.push(...refuse(context, roomId, sessionId, device));
   queueToDevice(context, ENCRYPTED, keys, { sessionId });
   queueToDevice(context, WITHHELD_TYPE, refusals, {});
-  const dirty = new Set(context.rows.list("dirty", "").map(({ item }) => item));
-  // Whose server does not answer is shared with later, at the index of then, and holds up nobody.
-  const queries = options.members.filter((userId) => dirty.has(userId) && isAskable(context, userId)).length;
-  return { sessionId, queries, claims, messages: underWay(context, sessionId).length };
+  return { claims, without };
 }
 
 /** The requests that carry this room key and have no answer yet. */
@@ -89,35 +89,15 @@ export function isWornOut(context: Context, roomId: string, row: OutboundRow): b
   return row.invalidated || row.messages >= rotationMessages || age >= rotationMs || age < 0;
 }
 
-/** The room's session, or a new one where it is worn out, or where somebody has it who may not read any more. */
-function currentSession(
-  context: Context,
-  roomId: string,
-  share: readonly DeviceRow[],
-  sharedHistory: boolean,
-): MegolmOutboundSession {
-  const row = context.rows.get("outbound", roomId, "");
-  if (row !== null) {
-    const session = new MegolmOutboundSession(context.provider, row.state);
-    const allowed = new Set(share.map(nameOf));
-    const leaves = context.rows
-      .list("share", session.sessionId)
-      .some(({ item, row: given }) => given.index !== null && !allowed.has(item));
-    if (!leaves && !isWornOut(context, roomId, row) && row.sharedHistory === sharedHistory) return session;
-    retire(context, session.sessionId);
-  }
-  return newSession(context, roomId, sharedHistory);
-}
-
 /** Keys of the old session that did not leave yet stay here: whoever they were for may be the one that left. */
-function retire(context: Context, sessionId: string): void {
+export function retire(context: Context, sessionId: string): void {
   for (const id of underWay(context, sessionId)) endRequest(context, { id, kind: "to-device" });
   for (const { item } of context.rows.list("share", sessionId)) {
     context.rows.delete("share", sessionId, item);
   }
 }
 
-function newSession(context: Context, roomId: string, sharedHistory: boolean): MegolmOutboundSession {
+export function newSession(context: Context, roomId: string, sharedHistory: boolean): MegolmOutboundSession {
   const session = MegolmOutboundSession.create(context.provider);
   const own = ownKeys(ownAccount(context));
   context.rows.put("outbound", roomId, "", {

@@ -154,6 +154,10 @@ export interface OutboundRow {
   readonly messages: number;
   readonly sharedHistory: boolean;
   readonly invalidated: boolean;
+  /** It is being given to the room's devices: nothing is encrypted with it until the last part of that. */
+  readonly partial?: boolean;
+  /** The state of things (rooms/share-parts.ts) for which everybody who may read has it. */
+  readonly servedFor?: string;
 }
 
 /** A device that got a room key, or was told why not. Group: session ID, item: user ID and device ID as a JSON list. */

@@ -1,57 +1,14 @@
 // Answers about many devices, taken in parts: whoever stops after any of them asks again and ends where one who took the answer as a whole does.
 import { describe, expect, it } from "vitest";
-import type { Request, RequestKind } from "#crypto/machine/requests.ts";
-import type { JsonObject } from "#crypto/shape.ts";
-import { answerClaim, answerQuery, makePopulation, type Population } from "#scripts/bench/machine/data.ts";
-import { makePerson } from "./support/people.ts";
-import { makeOurs, type Ours } from "./support/world.ts";
-
-const OTHER = "@other:example.org";
-const crowd: Population = makePopulation("crowd", 60, 5);
-const fleet: Population = makePopulation("fleet", 130, 130);
-const people: Population = {
-  people: new Map([...crowd.people, ...fleet.people]),
-  userIds: [...crowd.userIds, ...fleet.userIds],
-  devices: 190,
-  oneTimeKeys: new Map([...crowd.oneTimeKeys, ...fleet.oneTimeKeys]),
-};
-
-const parse = (text: string): JsonObject => JSON.parse(text) as JsonObject;
-const answerTo = ({ body, kind }: Request): JsonObject =>
-  parse(
-    kind === "keys-query"
-      ? answerQuery(people, makePerson(OTHER), body ?? {})
-      : answerClaim(people, body ?? {}),
-  );
-
-/** One that follows all of them; with `kind` claim, one that knows them and has claimed. */
-const begin = (kind: RequestKind): Ours => {
-  const ours = makeOurs();
-  ours.answerAll("keys-upload", () => ({ one_time_key_counts: { signed_curve25519: 50 } }));
-  ours.answerAll("keys-query", () => ({ device_keys: {} }));
-  ours.in((calls) => calls.trackUsers(people.userIds));
-  if (kind === "keys-query") return ours;
-  ours.answerAll("keys-query", answerTo);
-  ours.in((calls) => calls.prepareSessions(people.userIds));
-  return ours;
-};
-
-/** Takes parts until `stopAfter` of them were taken, or all; how many there were. */
-const take = (ours: Ours, request: Request, stopAfter: number): number => {
-  const answer = { ok: true, body: answerTo(request) } as const;
-  let taken = 0;
-  for (let part: number | null = 0; part !== null && taken < stopAfter; taken += 1) {
-    const now: number = part;
-    part = ours.in((calls) => calls.answerPart(request.id, answer, now));
-  }
-  return taken;
-};
-
-const requestOf = (ours: Ours, kind: RequestKind): Request => {
-  const [request] = ours.requests(kind);
-  if (request === undefined) throw new Error(`no ${kind} is under way`);
-  return request;
-};
+import {
+  answerTo,
+  beginWith as begin,
+  FLEET,
+  people,
+  requestOf,
+  takeParts as take,
+} from "./support/crowd.ts";
+import type { Ours } from "./support/world.ts";
 
 const devicesOf = (ours: Ours): unknown => people.userIds.map((userId) => ours.store.list("device", userId));
 const marksOf = (ours: Ours): string[] => ours.store.list("dirty", "").map(({ item }) => item);
@@ -80,15 +37,15 @@ describe("an answer of /keys/query about 190 devices", () => {
 
   it("that is left after any part is asked for again, and leaves what the whole leaves", () => {
     const whole = begin("keys-query");
-    const parts = take(whole, requestOf(whole, "keys-query"), Number.POSITIVE_INFINITY);
+    const parts = take(whole, requestOf(whole, "keys-query"));
     for (let stop = 1; stop < parts; stop += 1) {
       const ours = begin("keys-query");
       const request = requestOf(ours, "keys-query");
       take(ours, request, stop);
       // The device with 130 devices is in several parts: it keeps its mark until the last of them.
-      expect(marksOf(ours)).toContain(fleet.userIds[0]);
+      expect(marksOf(ours)).toContain(FLEET);
       expect(requestOf(ours, "keys-query")).toEqual(request);
-      take(ours, request, Number.POSITIVE_INFINITY);
+      take(ours, request);
       expect(devicesOf(ours)).toEqual(devicesOf(whole));
       expect([marksOf(ours), ours.requests("keys-query")]).toEqual([[], []]);
       expect(ours.notices).toEqual(whole.notices);
@@ -100,7 +57,7 @@ describe("an answer of /keys/query about 190 devices", () => {
     const request = requestOf(ours, "keys-query");
     take(ours, request, 2);
     ours.in((calls) => calls.receiveDeviceLists({ changed: people.userIds, left: [] }));
-    take(ours, request, Number.POSITIVE_INFINITY);
+    take(ours, request);
     expect(marksOf(ours).sort()).toEqual([...people.userIds].sort());
   });
 });
@@ -108,14 +65,14 @@ describe("an answer of /keys/query about 190 devices", () => {
 describe("an answer of /keys/claim about 190 devices", () => {
   it("that is left after any part is claimed again, and begins one session with each device", () => {
     const whole = begin("keys-claim");
-    const parts = take(whole, requestOf(whole, "keys-claim"), Number.POSITIVE_INFINITY);
+    const parts = take(whole, requestOf(whole, "keys-claim"));
     expect(parts).toBeGreaterThan(5);
     for (let stop = 1; stop < parts; stop += 2) {
       const ours = begin("keys-claim");
       const request = requestOf(ours, "keys-claim");
       take(ours, request, stop);
       expect(requestOf(ours, "keys-claim")).toEqual(request);
-      take(ours, request, Number.POSITIVE_INFINITY);
+      take(ours, request);
       expect(sessionsOf(ours)).toEqual(Array.from({ length: 190 }, () => 1));
       expect(ours.requests("keys-claim")).toEqual([]);
     }

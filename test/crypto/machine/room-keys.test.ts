@@ -221,6 +221,8 @@ describe("who gets a key", () => {
         item: "BOB",
         row: { wanted: false, unwedgedAtMs: 1, times: 1 },
       },
+      // As the machine does where it writes such a row.
+      { table: "counter", group: "", item: "readers", row: { next: 1_000 } },
     ]);
     encrypt(alice);
     shareAll(server, alice);
