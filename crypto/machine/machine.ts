@@ -5,12 +5,10 @@ import { OlmAccount } from "../olm/account.ts";
 import type { JsonObject } from "../shape.ts";
 import { type KeyCounts, receiveKeyCounts } from "./account/counts.ts";
 import { ownKeys } from "./account/device-keys.ts";
-import { forgetOldFallback, NO_FALLBACK } from "./account/fallback.ts";
-import { prepareUpload, republish } from "./account/upload.ts";
+import { NO_FALLBACK } from "./account/fallback.ts";
+import { republish } from "./account/upload.ts";
 import { takeAnswer, takeAnswerPart } from "./answers.ts";
 import { type BackupCalls, backupCalls } from "./backup/calls.ts";
-import { prepareBackupUpload } from "./backup/upload.ts";
-import { prepareVersion } from "./backup/version.ts";
 import {
   type Context,
   changesReaders,
@@ -20,12 +18,9 @@ import {
   ownAccount,
   READERS_COUNTER,
   type Run,
-  requestsUnderWay,
 } from "./context.ts";
 import { type CrossSigningCalls, crossSigningCalls } from "./cross-signing/calls.ts";
-import { prepareSignatures } from "./cross-signing/sign.ts";
-import { prepareIdentity, updateCrossSigning } from "./cross-signing/upload.ts";
-import { prepareQueries } from "./devices/query.ts";
+import { updateCrossSigning } from "./cross-signing/upload.ts";
 import { type DeviceLists, deviceListGap, receiveDeviceLists, trackUsers } from "./devices/tracking.ts";
 import {
   acknowledgeIdentity,
@@ -36,29 +31,25 @@ import {
   identityStatus,
 } from "./devices/trust.ts";
 import { MachineError } from "./errors.ts";
-import { answerKeyRequests } from "./forwarding/answer.ts";
-import { askForKeys, requestRoomKey } from "./forwarding/ask.ts";
+import { requestRoomKey } from "./forwarding/ask.ts";
 import { receiveToDeviceEvents } from "./identity-messages.ts";
 import type { Notice } from "./notices.ts";
 import { claimFor } from "./olm/claim.ts";
 import { ENCRYPTED, encryptForDevice, queueToDevice, type ToDeviceMessage } from "./olm/encrypt.ts";
 import type { ToDeviceResult } from "./olm/receive.ts";
-import { wedgedDevices } from "./olm/unwedge.ts";
-import { type Answer, REQUEST_KINDS, type Request, type RequestHead } from "./requests.ts";
+import { outgoingHeads, outgoingRequests } from "./outgoing.ts";
+import type { Answer, Request, RequestHead } from "./requests.ts";
 import { decryptRoomEvent } from "./rooms/decrypt.ts";
 import { encryptRoomEvent } from "./rooms/encrypt.ts";
 import type { RoomKey } from "./rooms/inbound.ts";
 import type { DecryptOptions, RoomEventResult } from "./rooms/outcome.ts";
-import { forgetReplays } from "./rooms/replay.ts";
 import { receiveRoomEncryption } from "./rooms/settings.ts";
 import { invalidateRoomKey, type ShareOptions, type ShareProgress } from "./rooms/share.ts";
 import { type SharePart, type SharePlace, shareRoomKey, shareRoomKeyPart } from "./rooms/share-parts.ts";
 import { type SecretCalls, secretCalls } from "./secrets/calls.ts";
-import { answerSecretRequests, askForSecrets } from "./secrets/gossip.ts";
 import type { AccountRow, DeviceRow, MachineStore } from "./store/store.ts";
 import { beginWork } from "./store/work.ts";
 import { type VerificationCalls, verificationCalls } from "./verification/calls.ts";
-import { expireVerifications } from "./verification/flow.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
 export interface MachineCalls extends CrossSigningCalls, VerificationCalls, SecretCalls, BackupCalls {
@@ -278,33 +269,4 @@ function newAccount({ provider, userId, deviceId }: Context): AccountRow {
     uploadRefusals: 0,
     uploadNotBeforeMs: 0,
   };
-}
-
-function outgoingRequests(context: Context): readonly Request[] {
-  prepareRequests(context);
-  return context.rows.list("request", "").map(({ row }) => row.request);
-}
-
-function outgoingHeads(context: Context): readonly RequestHead[] {
-  prepareRequests(context);
-  return REQUEST_KINDS.flatMap((kind) =>
-    requestsUnderWay(context, kind).map(({ id }) => ({ id, kind })),
-  ).sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-function prepareRequests(context: Context): void {
-  forgetOldFallback(context);
-  expireVerifications(context);
-  forgetReplays(context);
-  prepareUpload(context);
-  prepareIdentity(context);
-  prepareSignatures(context);
-  prepareVersion(context);
-  prepareBackupUpload(context);
-  askForSecrets(context);
-  answerSecretRequests(context);
-  askForKeys(context);
-  answerKeyRequests(context);
-  prepareQueries(context);
-  claimFor(context, wedgedDevices(context));
 }

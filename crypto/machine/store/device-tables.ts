@@ -6,6 +6,7 @@ import type { MachineStore, TableName } from "./store.ts";
 export const DEVICE_TABLES: readonly TableName[] = [
   "account",
   "request",
+  "underWay",
   "olm",
   "seen",
   "wedged",
