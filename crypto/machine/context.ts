@@ -83,11 +83,10 @@ export function endRequest({ rows }: Context, { id, kind }: Pick<Request, "id" |
 /** Counts the changes of what decides who may read: rooms/share-parts.ts. */
 export const READERS_COUNTER = "readers";
 
-/** Whether a change is one of those. `wedged`: a new Olm session, after which a key is given again. */
+/** Whether a change is one of those. A broken Olm session is none before it was replaced: then a key is given again. */
 export function changesReaders({ table, row }: Change): boolean {
-  return (
-    table === "device" || table === "identity" || table === "wedged" || (table === "tracked" && row === null)
-  );
+  if (table === "wedged") return row !== null && !row.wanted;
+  return table === "device" || table === "identity" || (table === "tracked" && row === null);
 }
 
 /** Requests of a store that was written before there were rows in short. */
