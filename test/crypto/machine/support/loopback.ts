@@ -45,7 +45,11 @@ const listIn = (value: unknown, ...path: readonly string[]): unknown[] => {
   return Array.isArray(found) ? found : [];
 };
 
-export const makeClient = (server: Homeserver, user: TestUser, ours: Ours = oursFor(user)): Client => {
+export const makeClient = (
+  server: Pick<Homeserver, "url">,
+  user: TestUser,
+  ours: Ours = oursFor(user),
+): Client => {
   let since = "";
   // The server's clock is the real one, and so are the peers'.
   ours.nowMs = Date.now();
@@ -119,7 +123,7 @@ export const makeClient = (server: Homeserver, user: TestUser, ours: Ours = ours
 const oursFor = ({ userId, deviceId }: TestUser): Ours => makeOurs({ userId, deviceId });
 
 /** Another login of the same user. */
-export const secondDevice = async (server: Homeserver, user: TestUser): Promise<TestUser> => {
+export const secondDevice = async (server: Pick<Homeserver, "url">, user: TestUser): Promise<TestUser> => {
   const body = {
     type: "m.login.password",
     identifier: { type: "m.id.user", user: user.userId },
