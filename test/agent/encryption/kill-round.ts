@@ -1,9 +1,9 @@
 // One round: the encrypted agent dies at its Nth store operation, and starts anew from the files as they lay there: everything arrives once and can be read, no index
 // of a ratchet encrypts two plaintexts, no one-time key's ID is given to two keys.
-import { expect, onTestFinished } from "vitest";
+import { expect } from "vitest";
 import { parseTelemetry } from "#agent/telemetry/index.ts";
 import { type EncryptedClient, startEncryptedClient } from "#scripts/demo/encrypted-client.ts";
-import type { Homeserver } from "#test/homeserver/homeserver.ts";
+import { startHomeserver } from "#test/homeserver/homeserver.ts";
 import { byIndex } from "#test/support/megolm-index.ts";
 import type { StoreFault } from "../faults/faulty-store.ts";
 import {
@@ -45,12 +45,18 @@ const stuck = (scene: Scene, life: Life, alice: EncryptedClient): string => {
 };
 
 /** Lives until all readings were read; false when the fault ended it before. */
-const live = async (scene: Scene, life: Life, alice: EncryptedClient, again: boolean): Promise<boolean> => {
+const live = async (
+  scene: Scene,
+  life: Life,
+  alice: EncryptedClient,
+  again: boolean,
+  context: string,
+): Promise<boolean> => {
   const end = performance.now() + PATIENCE_MS;
   while (scene.unacknowledged.length > 0 || new Set(seen(scene, alice)).size < READINGS) {
     await feed(scene, life, again);
     if (life.fatal.length > 0) return false;
-    if (performance.now() > end) expect.fail(stuck(scene, life, alice));
+    if (performance.now() > end) expect.fail(`${context}: ${stuck(scene, life, alice)}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return true;
@@ -65,13 +71,27 @@ const ciphertexts = ({ device, server }: Scene, roomIds: readonly string[]): Map
       .map(({ content }) => content),
   );
 
-/** Whether the fault happened at all. */
-export const dieAndLive = async (server: Homeserver, fault: StoreFault, nth: number): Promise<boolean> => {
+/** Whether the fault happened at all. Everything of the round is put away at its end: a loop of many must not carry the clients of all. */
+export const dieAndLive = async (fault: StoreFault, nth: number): Promise<boolean> => {
+  const server = await startHomeserver({ profile: "synapse" });
   const scene = await openScene(server, true);
-  onTestFinished(() => closeScene(scene));
   const { accessToken, deviceId, password, userId } = scene.operator;
   const alice = await startEncryptedClient({ url: server.url, accessToken, deviceId, password, userId });
-  onTestFinished(() => alice.stop());
+  try {
+    return await round(scene, alice, fault, nth);
+  } finally {
+    await alice.stop();
+    closeScene(scene);
+    await server.stop();
+  }
+};
+
+const round = async (
+  scene: Scene,
+  alice: EncryptedClient,
+  fault: StoreFault,
+  nth: number,
+): Promise<boolean> => {
   let folder = firstFolder(scene);
   const rooms = new Set<string>();
   let hit = false;
@@ -81,7 +101,7 @@ export const dieAndLive = async (server: Homeserver, fault: StoreFault, nth: num
       hit = true;
       continue;
     }
-    const done = await live(scene, life, alice, number > 0);
+    const done = await live(scene, life, alice, number > 0, `${fault} ${nth}`);
     for (const room of Object.values(life.agent.upstream.rooms() ?? {})) rooms.add(room.roomId);
     const alarms = life.lines.filter(
       ({ fields, level, message }) =>
@@ -89,7 +109,7 @@ export const dieAndLive = async (server: Homeserver, fault: StoreFault, nth: num
         message.startsWith("encryption:") &&
         !JSON.stringify(fields).includes("injected"),
     );
-    expect(alarms).toEqual([]);
+    expect(alarms, `${fault} ${nth}`).toEqual([]);
     hit ||= life.faulty.hit();
     folder = remains(scene, folder);
     await putAway(life);
@@ -97,7 +117,7 @@ export const dieAndLive = async (server: Homeserver, fault: StoreFault, nth: num
   }
   const read = seen(scene, alice);
   // Readers drop what comes twice by (stream, seq): nothing is missing after that.
-  expect(new Set(read.map((line) => line.split(" ")[2])).size).toBe(READINGS);
+  expect(new Set(read.map((line) => line.split(" ")[2])).size, `${fault} ${nth}`).toBe(READINGS);
   for (const [name, texts] of ciphertexts(scene, [...rooms])) expect([name, texts.size]).toEqual([name, 1]);
   expect(ciphertexts(scene, [...rooms]).size).toBeGreaterThan(0);
   return hit;

@@ -1,7 +1,11 @@
 // The scenarios of complement-crypto in which requests fail, are lost, or a process dies (README.md has the numbers): on the loopback homeserver, machines step by step.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { signJson } from "#crypto/signed-json.ts";
 import { type Homeserver, startHomeserver } from "#test/homeserver/homeserver.ts";
+import { makeScene } from "../hostile/machines.ts";
 import { inside, makeClient, secondDevice } from "../support/loopback.ts";
+import { makeDevice, makePerson } from "../support/people.ts";
+import { ROOM } from "../support/room.ts";
 import { makeOurs } from "../support/world.ts";
 import { enter, makeRoomOf, type Person } from "./person.ts";
 
@@ -93,6 +97,36 @@ describe("messages to a device", () => {
   beforeEach(async () => {
     alice.client.ours.in((calls) => calls.trackUsers([bob.user.userId]));
     await alice.client.pump();
+  });
+
+  it("25: 120 of them to as many devices leave in one request", () => {
+    const scene = makeScene();
+    const many = makePerson("@many:example.org");
+    scene.server.people.set(many.userId, many);
+    for (let i = 0; i < 120; i += 1) {
+      const { account } = makeDevice(many, `D${i}`);
+      const [made] = account.generateOneTimeKeys(1).created;
+      const { signingKey } = account.exportState();
+      const key = signJson({ key: made?.key }, many.userId, `ed25519:D${i}`, signingKey);
+      scene.server.oneTimeKeys.set(
+        JSON.stringify([many.userId, `D${i}`]),
+        new Map([["signed_curve25519:A", key]]),
+      );
+    }
+    const ours = scene.alice;
+    ours.in((calls) => calls.trackUsers([many.userId]));
+    scene.server.settle();
+    const share = () =>
+      ours.in((calls) =>
+        calls.shareRoomKey(ROOM, { members: [many.userId], strategy: "all", sharedHistory: false }),
+      );
+    for (let i = 0; i < 40 && share().claims > 0; i += 1)
+      ours.answerAll("keys-claim", (request) => scene.server.handle(ours, request));
+    share();
+    const sizes = ours
+      .requests("to-device")
+      .map(({ body }) => Object.keys(inside(body, "messages", many.userId)).length);
+    expect(sizes).toEqual([120]);
   });
 
   it("27: 120 of them are read in order", async () => {
