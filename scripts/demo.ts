@@ -90,6 +90,8 @@ const once = async ({ agent, operator, operatorId }: Stage): Promise<void> => {
   await operator.say("relay on");
   await Promise.race([agent.ended, until("waiting for the answer", () => operator.view().replies > 0, 60)]);
   for (const line of operator.view().talk) say(`  ${line}`);
+  say("petrel audit room says of the data room:");
+  for (const line of (await agent.verb("audit", "room")).trimEnd().split("\n")) say(`  ${line}`);
 };
 
 const footer = ({ operator }: Stage, line: string): string => {

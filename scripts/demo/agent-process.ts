@@ -1,8 +1,9 @@
 // The real agent as a process of its own, with a configuration for the demo.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 export interface DemoAgent {
   /** The last lines of its log. */
@@ -10,6 +11,8 @@ export interface DemoAgent {
   /** Rejects when the process ends by itself. */
   readonly ended: Promise<never>;
   readonly configFile: string;
+  /** Runs a verb beside it; resolves with what it prints, rejects where it fails. */
+  verb(...words: readonly string[]): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -84,6 +87,10 @@ export const startDemoAgent = (options: DemoAgentOptions): DemoAgent => {
     log: () => lines,
     ended,
     configFile,
+    verb: async (...words) => {
+      const args = ["agent/main.ts", "--config", configFile, ...words];
+      return (await promisify(execFile)(process.execPath, args, { env: environment })).stdout;
+    },
     stop: async () => {
       stopping = true;
       child.kill("SIGTERM");

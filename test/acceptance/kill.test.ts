@@ -81,6 +81,10 @@ needs("mosquitto, synapse", peers(), (mosquitto) => {
     expect(found).toEqual([...found].sort((a, b) => a - b));
     expect(await wireTypes(site)).toEqual(["m.room.encrypted"]);
     expect(reusedIndexes(await site.witness.read(site.rooms.data), site.device.userId)).toEqual([]);
+    const audit = await site.petrel(["audit", "room"]);
+    expect(audit).toMatch(new RegExp(`^no gap, no duplicate: ${next} readings of \\d+ streams?$`, "m"));
+    const exported = await site.petrel(["export", "--format", "csv"]);
+    expect(exported.trimEnd().split("\n")).toHaveLength(next + 1);
   });
 });
 

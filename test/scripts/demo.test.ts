@@ -26,12 +26,15 @@ it("shows a telemetry event and an answered command, and ends", { timeout: 95_00
   const output = await demo();
   expect(output).toMatch(/\d+ telemetry events? with \d+ readings/);
   expect(output).toContain('@drone: sent "on" to site drone/relay/set');
+  expect(output).toMatch(/no gap, no duplicate: \d+ readings of 1 stream\n/);
   expect(left()).toEqual([]);
 });
 
 needs("synapse", synapseAvailable(), () => {
   it("does the same on a real Synapse with its own rate limits", { timeout: 95_000 }, async () => {
-    expect(await demo("--synapse")).toContain('@drone: sent "on" to site drone/relay/set');
+    const output = await demo("--synapse");
+    expect(output).toContain('@drone: sent "on" to site drone/relay/set');
+    expect(output).toMatch(/no gap, no duplicate: \d+ readings of 1 stream\n/);
     expect(left()).toEqual([]);
   });
 });
