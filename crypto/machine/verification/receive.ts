@@ -199,6 +199,7 @@ function receiveUnknown(context: Context, message: Message): void {
       deviceId,
       asked: [],
       ours: false,
+      bare: true,
       ourMethods: methodsOf(false),
       theirMethods: [SAS_METHOD],
       untilMs: context.nowMs + STEP_MS,

@@ -94,6 +94,8 @@ export interface VerificationRow {
   readonly flowId: string;
   /** We made the request. */
   readonly ours: boolean;
+  /** It began with their start, no request before: such clients say no `done` at its end. */
+  readonly bare?: true;
   readonly ourMethods: readonly string[];
   readonly theirMethods: readonly string[];
   readonly createdAtMs: number;

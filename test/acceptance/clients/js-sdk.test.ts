@@ -1,7 +1,6 @@
 // The agent's encryption before a real client's eyes, on a real Synapse: matrix-js-sdk with its Rust crypto, which is what Element is made of, in a process of its
 // own; the agent is a process too. The tests are the steps of one story, in this order.
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Running } from "#scripts/servers/child.ts";
 import type { RealServer } from "#scripts/servers/types.ts";
@@ -14,10 +13,9 @@ import {
 } from "#test/peers/clients/client.ts";
 import { call, type JsonObject, list, text } from "#test/peers/http.ts";
 import { needs } from "#test/support/peers.ts";
-import { temporaryFolder } from "../../agent/whole-agent.ts";
 import { eventually, makeSite, online, type Site, wireTypes } from "../site.ts";
 import { reusedIndexes } from "../witness.ts";
-import { atEndOfFile } from "./shared-site.ts";
+import { approver, atEndOfFile, filesOf, spoken } from "./shared-site.ts";
 
 /** A new key after so many events: the story sees several. */
 const ROTATION = { rotation_period_msgs: 5 };
@@ -138,16 +136,6 @@ needs("synapse", synapseAvailable(), () => {
   });
 
   describe("verification", () => {
-    /** The program in a person's place: keeps what it was shown, and says yes. */
-    const approver = (): { readonly program: string; readonly shown: () => string } => {
-      const folder = temporaryFolder();
-      const [program, file] = [join(folder, "approve"), join(folder, "shown")];
-      writeFileSync(program, `#!/bin/sh\nprintf '%s\\n%s\\n' "$3" "$4" > '${file}'\n`);
-      chmodSync(program, 0o755);
-      return { program, shown: () => readFileSync(file, "utf8") };
-    };
-    const spoken = ({ decimals, emoji }: Comparison): string => `${decimals.join(" ")}\n${emoji.join(",")}\n`;
-
     it("by short strings in the room, asked for by the client, ends with both sides trusting each other", async () => {
       const { program, shown } = approver();
       const { userId } = site.device;
@@ -232,6 +220,30 @@ needs("synapse", synapseAvailable(), () => {
       await alice.send(site.rooms.data, "dev.petrel.telemetry", telemetryOf("phone", 77));
       const out = await site.petrelUntil(["tail", "--past", "50"], /phone.*battery\/level = 77/);
       expect(out).toMatch(/phone.*battery\/level = 77/);
+    });
+  });
+
+  describe("an image", () => {
+    const picture = new Uint8Array(randomBytes(70_001));
+
+    it("that the agent's code uploads sealed and its outbox sends encrypted is seen by the client", async () => {
+      const content = await filesOf(server.url, site.device).image(picture);
+      await site.petrel(["send", "--type", "m.room.message", JSON.stringify(content)]);
+      const isImage = (event: SeenEvent): boolean => text(event.content, "msgtype") === "m.image";
+      await eventually("the image", async () => (await seen()).some(isImage));
+      const image = (await seen()).find(isImage);
+      expect(image).toMatchObject({ failure: null, shield: GREEN });
+      expect(Buffer.from(await alice.fetchImage(image?.content ?? {})).equals(picture)).toBe(true);
+    });
+
+    it("of the client's is fetched and opened by the agent's code", async () => {
+      const eventId = await alice.sendImage(site.rooms.people, picture, "roof.png");
+      await eventually("the image", async () =>
+        (await alice.events(site.rooms.people)).some(({ id }) => id === eventId),
+      );
+      const image = (await alice.events(site.rooms.people)).find(({ id }) => id === eventId);
+      const found = await filesOf(server.url, site.device).fetch(image?.content ?? {});
+      expect(Buffer.from(found).equals(picture)).toBe(true);
     });
   });
 

@@ -101,8 +101,13 @@ export const startJsSdk = async (
   return client;
 };
 
-/** matrix-nio with vodozemac; its keys in `storeFolder`, so that it can be started again. */
-export const startNio = (url: string, account: ClientAccount, storeFolder: string): Promise<PersonClient> => {
+/** matrix-nio with vodozemac; its keys in `storeFolder`, so that it can be started again. `sasOfTheSpecification`: README.md. */
+export const startNio = (
+  url: string,
+  account: ClientAccount,
+  storeFolder: string,
+  { sasOfTheSpecification = false }: { readonly sasOfTheSpecification?: boolean } = {},
+): Promise<PersonClient> => {
   const peer = startProgram("matrix-nio", nioPython(), [here("./nio_client.py")]);
-  return startedOrGone(peer, personOf(peer, url, account, { store: storeFolder }));
+  return startedOrGone(peer, personOf(peer, url, account, { store: storeFolder, sasOfTheSpecification }));
 };
