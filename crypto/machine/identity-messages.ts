@@ -4,6 +4,8 @@ import type { JsonObject } from "../shape.ts";
 import type { Context } from "./context.ts";
 import { receiveKeyRequest } from "./forwarding/answer.ts";
 import { receiveForwardedKey } from "./forwarding/receive.ts";
+import { receiveBundle } from "./history/receive.ts";
+import { BUNDLE_TYPES } from "./history/share.ts";
 import type { OlmPlaintext } from "./olm/check.ts";
 import { receiveToDevice, type ToDeviceResult } from "./olm/receive.ts";
 import { receiveSecret, receiveSecretRequest } from "./secrets/gossip.ts";
@@ -21,6 +23,7 @@ function takeMessage(context: Context, result: ToDeviceResult): ToDeviceResult {
   if (result.kind !== "decrypted") return result;
   const { message } = result;
   if (message.type === "m.forwarded_room_key") return takeForwarded(context, message);
+  if (BUNDLE_TYPES.includes(message.type)) return takeBundle(context, result);
   if (message.type !== "m.secret.send") {
     takePlain(context, message.sender, message.type, message.content);
     return result;
@@ -30,6 +33,16 @@ function takeMessage(context: Context, result: ToDeviceResult): ToDeviceResult {
   }
   // Results are logged: the secret itself goes no further.
   return { ...result, message: { ...message, content: {} } };
+}
+
+/** Its file holds a key. */
+function takeBundle(
+  context: Context,
+  result: Extract<ToDeviceResult, { kind: "decrypted" }>,
+): ToDeviceResult {
+  const reason = receiveBundle(context, result.message);
+  if (reason !== null) return { kind: "invalid", reason };
+  return { ...result, message: { ...result.message, content: {} } };
 }
 
 /** Results are logged, and this one must not hold the key. */

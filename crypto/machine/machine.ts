@@ -32,6 +32,7 @@ import {
 } from "./devices/trust.ts";
 import { MachineError } from "./errors.ts";
 import { requestRoomKey } from "./forwarding/ask.ts";
+import { type HistoryCalls, historyCalls } from "./history/calls.ts";
 import { receiveToDeviceEvents } from "./identity-messages.ts";
 import type { Notice } from "./notices.ts";
 import { claimFor } from "./olm/claim.ts";
@@ -52,7 +53,12 @@ import { beginWork } from "./store/work.ts";
 import { type VerificationCalls, verificationCalls } from "./verification/calls.ts";
 
 /** The machine within one transaction. A call that throws has changed nothing. */
-export interface MachineCalls extends CrossSigningCalls, VerificationCalls, SecretCalls, BackupCalls {
+export interface MachineCalls
+  extends CrossSigningCalls,
+    VerificationCalls,
+    SecretCalls,
+    BackupCalls,
+    HistoryCalls {
   /** Makes our device's keys, unless the store has them. @throws MachineError OTHER_DEVICE */
   setUp(): { readonly curve25519: string; readonly ed25519: string };
   /** The server has logged our device out and forgotten its keys: they are uploaded again. After `setUp`. */
@@ -143,6 +149,7 @@ export function createMachine(config: MachineConfig): Machine {
         ...verificationCalls(run),
         ...secretCalls(run),
         ...backupCalls(run),
+        ...historyCalls(run),
         ...said,
         setUp: () => run(setUp),
         republishKeys: () => run(republish),

@@ -34,7 +34,7 @@ const PLAIN_TYPES =
   /^(m\.room_key_request|m\.secret\.request|m\.room_key\.withheld|m\.key\.verification\.[a-z]+)$/;
 /** Secret or key material: never in clear, whatever else is. */
 const ENCRYPTED_ONLY =
-  /^(m\.room_key|m\.forwarded_room_key|m\.secret\.send|m\.room_key_bundle|m\.dummy|io\.element\.msc4385\.secret\.push)$/;
+  /^(m\.room_key|m\.forwarded_room_key|m\.secret\.send|m\.room_key_bundle|io\.element\.msc4268\.room_key_bundle|m\.dummy|io\.element\.msc4385\.secret\.push)$/;
 /** What a device that is not cross-signed may send where only cross-signed ones are listened to. */
 const FROM_ANYONE =
   /^(m\.room_key|m\.room_key\.withheld|m\.room_key_request|m\.secret\.request|m\.dummy|m\.key\.verification\.[a-z]+)$/;

@@ -28,30 +28,39 @@ export function receiveWithheld(context: Context, sender: string, content: JsonO
     member(content, key),
   );
   if (typeof code !== "string") return;
-  const row: WithheldRow = {
-    code: code.slice(0, REASON_CHARS_MAX),
-    reason: typeof reason === "string" ? reason.slice(0, REASON_CHARS_MAX) : "",
-    atMs: context.nowMs,
-  };
+  const row = { code, reason: typeof reason === "string" ? reason : "" };
   if (code === NO_OLM) receiveNoOlm(context, sender, content, row);
   if (typeof roomId === "string" && typeof sessionId === "string")
     keepWithheld(context, roomId, sessionId, row);
 }
 
-function keepWithheld({ rows }: Context, roomId: string, sessionId: string, row: WithheldRow): void {
+interface Refusal {
+  readonly code: string;
+  readonly reason: string;
+}
+
+const rowOf = ({ nowMs }: Context, { code, reason }: Refusal): WithheldRow => ({
+  code: code.slice(0, REASON_CHARS_MAX),
+  reason: reason.slice(0, REASON_CHARS_MAX),
+  atMs: nowMs,
+});
+
+/** What explains a session that is missing; nothing where it is here. */
+export function keepWithheld(context: Context, roomId: string, sessionId: string, refusal: Refusal): void {
+  const { rows } = context;
   // Rooms that we know to be encrypted only, and so many of each, or anybody could fill the store.
   if (rows.get("room", roomId, "") === null || rows.get("inbound", roomId, sessionId) !== null) return;
   const known = rows.get("withheld", roomId, sessionId);
-  if (known !== null && OF_OTHERS.includes(row.code)) return;
+  if (known !== null && OF_OTHERS.includes(refusal.code)) return;
   if (known === null && rows.list("withheld", roomId).length >= WITHHELD_PER_ROOM_MAX) return;
-  rows.put("withheld", roomId, sessionId, row);
+  rows.put("withheld", roomId, sessionId, rowOf(context, refusal));
 }
 
 /** Of a device that is known: a new session with it, and its word, by its key. */
-function receiveNoOlm(context: Context, sender: string, content: JsonObject, row: WithheldRow): void {
+function receiveNoOlm(context: Context, sender: string, content: JsonObject, refusal: Refusal): void {
   const senderKey = member(content, "sender_key");
   if (typeof senderKey !== "string" || findDevice(context, sender, senderKey) === null) return;
-  context.rows.put("withheld", "", senderKey, row);
+  context.rows.put("withheld", "", senderKey, rowOf(context, refusal));
   markWedged(context, sender, senderKey);
 }
 

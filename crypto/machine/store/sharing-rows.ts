@@ -1,4 +1,5 @@
 // Rows about room keys that pass between devices other than from their maker: key requests and their answers, bundles of history (store.ts says what a row is).
+import type { JsonObject } from "../../shape.ts";
 
 /** A session that we asked our other devices for. Group "", item: room ID and session ID as a JSON list. */
 export interface KeyRequestRow {
@@ -18,8 +19,26 @@ export interface KeyAnswerRow {
   readonly atMs: number;
 }
 
+/** A bundle of history that somebody told us of. Group "", item: room ID and sender as a JSON list. The file holds a key. */
+export interface BundleRow {
+  /** `EncryptedFile`, unread. */
+  readonly file: JsonObject;
+  /** Of the device that said so. */
+  readonly curve25519: string;
+  readonly ed25519: string;
+  readonly atMs: number;
+}
+
+/** A room that we joined, whose inviter's bundle is waited for. Group "", item: room ID. */
+export interface HistoryExpectedRow {
+  readonly inviter: string;
+  readonly atMs: number;
+}
+
 /** Table to row. */
 export interface SharingRows {
+  readonly bundle: BundleRow;
+  readonly historyExpected: HistoryExpectedRow;
   readonly keyRequest: KeyRequestRow;
   readonly keyAnswer: KeyAnswerRow;
 }

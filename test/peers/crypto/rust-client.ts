@@ -8,6 +8,7 @@ import {
   DeviceLists,
   EncryptionSettings,
   EventId,
+  type HistoryVisibility,
   initAsync,
   OlmMachine,
   OtherUserIdentity,
@@ -303,6 +304,50 @@ serve({
   keyRequests: (asks: boolean, answers: boolean) => {
     machine.roomKeyRequestsEnabled = asks;
     machine.roomKeyForwardingEnabled = answers;
+  },
+  /** Room keys that later members may be given (MSC4268). */
+  shareRoomKeyWith: async (room: string, ids: string[], visibility: HistoryVisibility) => {
+    const claim = await machine.getMissingSessions(users(ids));
+    if (claim) await send(claim);
+    const encryption = new EncryptionSettings();
+    encryption.sharingStrategy = CollectStrategy.allDevices();
+    encryption.historyVisibility = visibility;
+    for (const each of await machine.shareRoomKey(new RoomId(room), users(ids), encryption)) await send(each);
+  },
+  /** Builds a bundle, uploads it, and tells a user's devices; what was told, and the ciphertext's address. */
+  shareBundle: async (room: string, user: string) => {
+    const bundle = await machine.buildRoomKeyBundle(new RoomId(room));
+    if (bundle === undefined) return null;
+    const info = bundle.mediaEncryptionInfo;
+    const answer = await fetch(`${url}/_matrix/media/v3/upload`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/octet-stream" },
+      body: new Uint8Array(bundle.encryptedData),
+    });
+    const { content_uri: at } = (await answer.json()) as { content_uri: string };
+    const claim = await machine.getMissingSessions(users([user]));
+    if (claim) await send(claim);
+    const made = await machine.shareRoomKeyBundleData(
+      new UserId(user),
+      new RoomId(room),
+      at,
+      info,
+      CollectStrategy.identityBasedStrategy(),
+    );
+    for (const each of made) await send(each);
+    return at;
+  },
+  /** Fetches and takes the bundle that a user told of; null where none is known. */
+  takeBundle: async (room: string, inviter: string) => {
+    await send(machine.queryKeysForUsers(users([inviter])));
+    const found = await machine.getReceivedRoomKeyBundleData(new RoomId(room), new UserId(inviter));
+    if (found === undefined) return null;
+    // What takes the bundle frees this.
+    const at = found.url;
+    const path = at.replace("mxc://", `${url}/_matrix/client/v1/media/download/`);
+    const answer = await fetch(path, { headers: { authorization: `Bearer ${token}` } });
+    await machine.receiveRoomKeyBundle(found, new Uint8Array(await answer.arrayBuffer()));
+    return at;
   },
   exportRoomKeys: async () => JSON.parse(await machine.exportRoomKeys(() => true)) as unknown,
 

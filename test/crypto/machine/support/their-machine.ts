@@ -3,6 +3,7 @@
 import {
   CollectStrategy,
   DecryptionSettings,
+  DehydratedDeviceKey,
   DeviceId,
   DeviceLists,
   EncryptionSettings,
@@ -36,6 +37,7 @@ const done = async (
 
 const settings = (): DecryptionSettings => new DecryptionSettings(TrustRequirement.Untrusted);
 
+let pickleKey: DehydratedDeviceKey | null = null;
 let claim: KeysClaimRequest | null = null;
 
 serve({
@@ -109,6 +111,22 @@ serve({
   decrypt: async (room: string, event: unknown) => {
     const made = await machine().decryptRoomEvent(JSON.stringify(event), new RoomId(room), settings());
     return { event: JSON.parse(made.event) as unknown, shield: made.shieldState(true).code ?? null };
+  },
+  /** A dehydrated device (MSC3814): the body of its upload. */
+  dehydrate: async () => {
+    const made = await machine().dehydratedDevices().create();
+    const key = DehydratedDeviceKey.createRandomKey();
+    const request = await made.keysForUpload("Dehydrated", key);
+    pickleKey = key;
+    return JSON.parse(request.body) as unknown;
+  },
+  /** Wakes it up and lets it read; how many room keys it got. */
+  rehydrate: async (deviceId: string, data: unknown, events: unknown[]) => {
+    if (pickleKey === null) throw new Error("nothing was dehydrated");
+    const device = await machine()
+      .dehydratedDevices()
+      .rehydrate(pickleKey, new DeviceId(deviceId), JSON.stringify(data));
+    return (await device.receiveEvents(JSON.stringify(events), settings())).length;
   },
   historyShared: async () => {
     const keys = JSON.parse(await machine().exportRoomKeys(() => true)) as { [name: string]: unknown }[];
