@@ -4,6 +4,7 @@ import type { Log } from "#agent/runtime.ts";
 import type { Database, Store } from "#agent/store/store.ts";
 import type { Machine, MachineCalls } from "#crypto/machine/machine.ts";
 import type { Notice } from "#crypto/machine/notices.ts";
+import type { Change, MachineStore } from "#crypto/machine/store/store.ts";
 import type { CryptoProvider } from "#crypto/provider.ts";
 import type { JsonObject as CryptoJson } from "#crypto/shape.ts";
 import { createMachineStore } from "./machine-store.ts";
@@ -14,6 +15,12 @@ export interface Access {
   /** In a transaction of its own. */
   in<T>(work: (calls: MachineCalls, database: Database) => T): Promise<T>;
   tell(notices: readonly Notice[]): void;
+  /** The machine over a store that is not the database itself. */
+  over(store: MachineStore): MachineCalls;
+  /** The machine's rows in a transaction or a read. */
+  storeOf(database: Database): MachineStore;
+  /** Hears of each write of the machine, when it is made; gives back how to stop that. */
+  watch(listener: (changes: readonly Change[]) => void): () => void;
 }
 
 /** What every person should hear of at once; the rest is for who reads the log closely. */
@@ -33,8 +40,17 @@ export const createAccess = (
   /** Sessions became readable in a transaction of `in`'s: in it what waits for them is read. What it gives back is called after it. */
   keysCame?: (calls: MachineCalls, database: Database) => () => void,
 ): Access => {
-  const on = (database: Database): MachineCalls =>
-    machine.on(createMachineStore(database, store.vault, provider), Math.round(nowMs()));
+  const listeners = new Set<(changes: readonly Change[]) => void>();
+  const storeOf = (database: Database): MachineStore => {
+    const rows = createMachineStore(database, store.vault, provider);
+    const write = (changes: readonly Change[]): void => {
+      rows.write(changes);
+      for (const listener of listeners) listener(changes);
+    };
+    return { get: rows.get, list: rows.list, write };
+  };
+  const over = (rows: MachineStore): MachineCalls => machine.on(rows, Math.round(nowMs()));
+  const on = (database: Database): MachineCalls => over(storeOf(database));
   const tell = (notices: readonly Notice[]): void => {
     for (const { kind, ...fields } of notices) {
       const text = `encryption: ${kind.replaceAll("-", " ")}`;
@@ -44,7 +60,13 @@ export const createAccess = (
   };
   return {
     on,
+    over,
+    storeOf,
     tell,
+    watch: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     in: async (work) => {
       let notices: readonly Notice[] = [];
       let after: (() => void) | undefined;

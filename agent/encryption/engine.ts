@@ -33,9 +33,10 @@ import { answerChallenge, deliverRoomEvent } from "./outside-requests.ts";
 import { beginDevice, OTHER_DEVICE } from "./own-device.ts";
 import { Pump } from "./pump.ts";
 import { readEvents } from "./reader.ts";
+import { Rehearsals } from "./rehearsal.ts";
 import type { EncryptionConfig } from "./schema.ts";
 import { type SenderTrust, senderTrust } from "./sender-trust.ts";
-import { type Readiness, Sharing } from "./sharing.ts";
+import { CHANGES_READERS, type Readiness, Sharing } from "./sharing.ts";
 import { wasEncrypted } from "./tables.ts";
 import { countUndecrypted } from "./undecrypted.ts";
 
@@ -66,15 +67,6 @@ export interface EncryptionView {
   readonly without: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Answers after which a room may have another set of readers, or another way to reach them. */
-const CHANGES_READERS: ReadonlySet<RequestKind> = new Set<RequestKind>([
-  "keys-query",
-  "keys-changes",
-  "keys-claim",
-  "cross-signing-upload",
-  "signatures-upload",
-]);
-
 export class Engine implements SyncOpener, Preparer {
   readonly #options: EngineOptions;
   readonly #access: Access;
@@ -87,6 +79,7 @@ export class Engine implements SyncOpener, Preparer {
   /** What the last batch's machine had to say, for when it is committed. */
   #said: () => void = () => undefined;
   #aheadRunning = false;
+  readonly #rehearsals: Rehearsals;
   #stopped = false;
 
   constructor(options: EngineOptions) {
@@ -106,6 +99,7 @@ export class Engine implements SyncOpener, Preparer {
       answered: (kind) => this.#answered(kind),
       fatal: options.fatal,
     });
+    this.#rehearsals = new Rehearsals({ access: this.#access, store, timers: runtime.timers, userId });
     const { strategy } = config;
     this.#sharing = new Sharing({
       access: this.#access,
@@ -150,8 +144,13 @@ export class Engine implements SyncOpener, Preparer {
     this.#pump.retryNow();
   }
 
+  rehearse(batch: SyncBatch): Promise<void> {
+    return this.#rehearsals.play(batch);
+  }
+
   open(batch: SyncBatch, database: Database): SyncBatch {
-    const turn = this.#turn(database);
+    const made = this.#turn(database);
+    const turn: Turn = { ...made, calls: this.#rehearsals.callsFor(batch, database, made.calls) };
     const { changed, left } = this.#members.apply(batch);
     for (const roomId of left) turn.calls.invalidateRoomKey(roomId);
     const opened = openBatch(turn, batch, this.#fresh);

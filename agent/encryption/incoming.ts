@@ -34,7 +34,7 @@ export interface Turn {
 
 type Readable = Extract<RoomEventResult, { kind: "decrypted" }>;
 
-const rawOf = ({ event }: TimelineEvent): JsonObject => ({
+export const rawOf = ({ event }: TimelineEvent): JsonObject => ({
   type: event.type,
   event_id: event.eventId,
   sender: event.sender,

@@ -30,3 +30,12 @@ export const ROTATION_PERIOD_MS_MAX = 2_592_000_000;
 
 /** Members who are looked at in one transaction for whether they can read: some 50 us each. */
 export const MEMBERS_PER_LOOK = 100;
+
+/** Messages and events of one sync from which on they are decrypted ahead of its transaction: fewer take some 10 ms in it. */
+export const REHEARSED_FROM = 15;
+
+/** Of these in one slice: some 10 ms, five times that on a Pi. */
+export const REHEARSED_PER_SLICE = 10;
+
+/** How often it is tried while others change what it rests on; after that the transaction does the work, however long it takes. */
+export const REHEARSALS_MAX = 3;

@@ -3,6 +3,7 @@
 import { type Log, pause, type Timers } from "#agent/runtime.ts";
 import { MachineError } from "#crypto/machine/errors.ts";
 import type { MachineCalls } from "#crypto/machine/machine.ts";
+import type { RequestKind } from "#crypto/machine/requests.ts";
 import type { SharingStrategy } from "#crypto/machine/rooms/recipients.ts";
 import type { ShareOptions, ShareProgress } from "#crypto/machine/rooms/share.ts";
 import type { SharePart, SharePlace } from "#crypto/machine/rooms/share-parts.ts";
@@ -11,6 +12,15 @@ import { MEMBERS_PER_LOOK, SHARE_ROUNDS_MAX } from "./limits.ts";
 import type { Members } from "./members.ts";
 import type { Pump } from "./pump.ts";
 import { wasEncrypted } from "./tables.ts";
+
+/** Answers after which a room may have another set of readers, or another way to reach them. */
+export const CHANGES_READERS: ReadonlySet<RequestKind> = new Set<RequestKind>([
+  "keys-query",
+  "keys-changes",
+  "keys-claim",
+  "cross-signing-upload",
+  "signatures-upload",
+]);
 
 export type Readiness =
   | { readonly kind: "clear" }

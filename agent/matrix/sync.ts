@@ -192,6 +192,7 @@ class SyncLoop implements Sync {
     const delivered = new Map(
       [...batch.joined].map(([roomId, room]) => [roomId, room.timeline.map(({ event }) => event.eventId)]),
     );
+    await opener?.rehearse?.(batch);
     const [next, opened] = await store.transaction((database) => {
       const readable = opener?.open(batch, database) ?? batch;
       for (const consumer of consumers) consumer.apply(readable, database);

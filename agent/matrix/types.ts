@@ -68,6 +68,8 @@ export interface SyncConsumer {
 
 /** Opens what came encrypted, in the transaction that stores the position; the consumers get what it gives back. */
 export interface SyncOpener {
+  /** Ahead of that transaction, as long as it takes, in pieces: nothing is stored. */
+  rehearse?(batch: SyncBatch): Promise<void>;
   open(batch: SyncBatch, database: Database): SyncBatch;
   /** After that is durable. */
   opened(): void;
