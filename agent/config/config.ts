@@ -173,6 +173,21 @@ const withoutEmptySections = (value: unknown): unknown =>
     ? Object.fromEntries(Object.entries(value).filter(([, section]) => section !== null))
     : value;
 
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The drivers that can be judged although another section is wrong: a person wants to see all at once. */
+const driversIn = (value: unknown): Sections["drivers"] => {
+  const drivers = isMapping(value) ? value["drivers"] : null;
+  return Object.fromEntries(
+    Object.entries(isMapping(drivers) ? drivers : {}).flatMap(([name, entry]) =>
+      isMapping(entry) && typeof entry["type"] === "string" && entry["type"] !== ""
+        ? [[name, { ...entry, type: entry["type"] }]]
+        : [],
+    ),
+  );
+};
+
 /** Parses and validates the text of a configuration file. Rejects with `ConfigError`, which holds every problem found. */
 export const parseConfig = async (
   file: string,
@@ -180,8 +195,15 @@ export const parseConfig = async (
   kinds: Readonly<Record<string, KindLoader>>,
 ): Promise<Config> => {
   const document = parseConfigDocument(file, text);
-  const parsed = configSchema.safeParse(withoutEmptySections(document.value ?? {}), ONCE);
-  if (!parsed.success) throw new ConfigError(problemsOf(document, configSchema, parsed.error.issues));
+  const value = withoutEmptySections(document.value ?? {});
+  const parsed = configSchema.safeParse(value, ONCE);
+  if (!parsed.success) {
+    const inDrivers = await loadDrivers(document, driversIn(value), kinds);
+    throw new ConfigError([
+      ...problemsOf(document, configSchema, parsed.error.issues),
+      ...inDrivers.problems,
+    ]);
+  }
   const { drivers, problems } = await loadDrivers(document, parsed.data.drivers, kinds);
   const all = [...problems, ...driverProblems(document, parsed.data)];
   if (all.length > 0) throw new ConfigError(all);

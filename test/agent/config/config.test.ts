@@ -52,6 +52,18 @@ describe("a configuration", () => {
     ]);
   });
 
+  it("tells what is wrong with the drivers together with what is wrong elsewhere", async () => {
+    const complaints = await complaintsOf(
+      `${MINIMAL}chanels: {}\ndrivers:\n  gps: { type: lyne }\n  door: { type: line, path: 3, baud: 9600 }\n  odd: 7\n`,
+    );
+    expect(complaints.map((complaint) => complaint.split(" ").slice(0, 2).join(" "))).toEqual([
+      "petrel.yaml:11:8: drivers.odd:",
+      "petrel.yaml:7:1: chanels:",
+      "petrel.yaml:9:16: drivers.gps.type:",
+      "petrel.yaml:10:29: drivers.door.path:",
+    ]);
+  });
+
   it("refuses an unknown key of a driver by that driver's own schema", async () => {
     const complaints = await complaintsOf(
       `${MINIMAL}drivers:\n  gps:\n    type: line\n    path: /dev/x\n    buad: 9600\n`,
