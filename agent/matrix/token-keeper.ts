@@ -41,6 +41,9 @@ const needsPassword = (options: KeeperOptions, cause: MatrixError): MatrixError 
     { status: 401, errcode: cause.errcode ?? "M_UNKNOWN_TOKEN", softLogout: true, cause },
   );
 
+const isAuth = (error: unknown): error is MatrixError =>
+  error instanceof MatrixError && error.kind === "auth";
+
 const isRefusal = (error: unknown): boolean =>
   error instanceof MatrixError && (error.kind === "auth" || error.kind === "refused");
 
@@ -64,10 +67,13 @@ export class TokenKeeper {
     try {
       return await request(used);
     } catch (error) {
-      if (!(error instanceof MatrixError) || error.kind !== "auth") throw error;
+      if (!isAuth(error)) throw error;
       await this.#replace(used, error);
     }
-    return request(this.#current.accessToken);
+    return request(this.#current.accessToken).catch((error: unknown) => {
+      // The new one was taken away before it was used, or while another request got it.
+      throw isAuth(error) && !error.softLogout ? lost(this.#options, error) : error;
+    });
   }
 
   #monoMs(): number {

@@ -1,5 +1,6 @@
 // Logging in, staying logged in, and losing it: against the loopback homeserver's three profiles.
 import { describe, expect, it } from "vitest";
+import { whoIs } from "#agent/matrix/login.ts";
 import { readSession } from "#agent/matrix/session-table.ts";
 import type { Store } from "#agent/store/store.ts";
 import {
@@ -160,6 +161,23 @@ describe("refresh tokens", () => {
     server.expireTokens(user.userId);
     await Promise.all(Array.from({ length: 8 }, whoami));
     expect(server.countRequests(REFRESH)).toBe(1);
+  });
+
+  it("that gave a token which is revoked before its first use end with a stated next step", async () => {
+    const { server, user, rig } = await onSynapse();
+    server.expireTokens(user.userId);
+    const used: string[] = [];
+    const error = await failureOf(
+      rig.session.authorised((token) => {
+        used.push(token);
+        if (used.length === 2) server.revokeTokens(user.userId);
+        return whoIs(rig.http, server.url, token);
+      }),
+    );
+    expect(new Set(used).size).toBe(2);
+    expect(error).toMatchObject({ kind: "auth", errcode: "M_UNKNOWN_TOKEN" });
+    expect(error.message).toContain("does not know this device any more");
+    expect(error.message).toContain("Run `petrel login`");
   });
 
   it("are used before the token runs out", async () => {
