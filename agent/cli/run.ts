@@ -12,6 +12,7 @@ import type { Store } from "#agent/store/store.ts";
 import { ClockWatch } from "#agent/time/clock-watch.ts";
 import { systemProbes } from "#agent/time/probes.ts";
 import { BUILD_MS, VERSION } from "#agent/version.ts";
+import { onceFree } from "./once-free.ts";
 import { loadSetting, openOwnStore, type Setting, socketOf } from "./setting.ts";
 
 /** By then the agent has logged in and the code of the start is not needed any longer. */
@@ -138,7 +139,7 @@ export const run = async (outside: Outside, configFile: string | undefined): Pro
   const ending = watchForEnd(outside);
   let store: Store | null = null;
   try {
-    store = await openOwnStore(outside, setting, runtime);
+    store = await onceFree(runtime, socketOf(setting), () => openOwnStore(outside, setting, runtime));
     const end = await runWithStore(outside, setting, runtime, store, ending);
     return "error" in end ? exitCodeOf(end.error) : EXIT.ok;
   } catch (error) {
