@@ -6,6 +6,7 @@ import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
 import type { ByteBudget } from "./delivery/byte-budget.ts";
 import { FilePacks } from "./delivery/file-pack.ts";
+import { LaneKeeper } from "./delivery/lane-keeper.ts";
 import { Packer } from "./delivery/packer.ts";
 import { expiryOf } from "./delivery/policy.ts";
 import type { Preparer } from "./delivery/prepare.ts";
@@ -69,6 +70,7 @@ export interface Connected {
   /** Null: encryption is not enabled. */
   readonly engine: Engine | null;
   readonly sender: Sender;
+  readonly lanes: LaneKeeper;
   readonly packer: Packer;
   readonly status: StatusMessage;
   readonly liveness: Liveness;
@@ -117,6 +119,25 @@ const livenessOf = (
     wake,
   });
 };
+
+const laneKeeper = (
+  { clock, config, runtime, store }: UpstreamContext,
+  { linkUp }: Way,
+  peopleRoom: string,
+  wake: () => void,
+): LaneKeeper =>
+  new LaneKeeper({
+    store,
+    runtime,
+    config: config.delivery.lanes,
+    device: config.device.name,
+    namespace: NAMESPACE,
+    peopleRoom,
+    linkUp,
+    nowMs: () => clock.nowMs(),
+    clockKnown: () => clock.state() !== "unset",
+    wake,
+  });
 
 const commandService = (
   { clock, commands, config, runtime, store }: UpstreamContext,
@@ -173,11 +194,13 @@ const senderFor = (
   { client, link }: Way,
   preparer: Preparer,
   bulkLeft: () => void,
+  lanes: () => LaneKeeper,
 ): Sender => {
   const hooks: SenderHooks = {
     link,
     left: (lane) => {
       if (lane === "bulk") bulkLeft();
+      else lanes().look();
       if (lane === "alarm") void alarms.flush();
     },
     bytesDelayMs: (lane) => bytes.delayMs(lane),
@@ -194,8 +217,15 @@ export const connect = (
 ): Connected => {
   const { clock, config, journal, runtime, snapshot, store } = context;
   const { client } = way;
-  const sender: Sender = senderFor(context, way, secured.preparer, () => packer.run());
+  const sender: Sender = senderFor(
+    context,
+    way,
+    secured.preparer,
+    () => packer.run(),
+    () => lanes,
+  );
   const wake = (): void => sender.wake();
+  const lanes = laneKeeper(context, way, rooms.people.roomId, wake);
   const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
   const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
   const held = (): boolean => !way.linkUp() && clock.state() === "unset";
@@ -218,5 +248,5 @@ export const connect = (
   const commands = commandService(context, way, rooms, secured.engine, wake);
   const liveness = livenessOf(context, way, rooms, status, wake);
   const sync = syncOf(context, way, rooms, secured.engine, [commands, status]);
-  return { client, rooms, engine: secured.engine, sender, packer, status, liveness, commands, sync };
+  return { client, rooms, engine: secured.engine, sender, lanes, packer, status, liveness, commands, sync };
 };

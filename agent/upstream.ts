@@ -63,7 +63,7 @@ export class Upstream {
     }
     connected?.status.halt();
     connected?.liveness.halt();
-    await Promise.all([connected?.packer.stop(), connected?.engine?.stop()]);
+    await Promise.all([connected?.packer.stop(), connected?.lanes.stop(), connected?.engine?.stop()]);
     await Promise.all([connected?.sender.stop(), connected?.commands.stop()]);
     await this.#running;
   }
@@ -117,6 +117,7 @@ export class Upstream {
     connected.packer.run();
     connected.engine?.retryNow();
     connected.sender.retryNow();
+    connected.lanes.look();
     connected.liveness.linkUp();
     void connected.status.check(connected.client);
   }
@@ -132,6 +133,7 @@ export class Upstream {
     if (signal.aborted) return;
     const connected = connect(this.#context, way, rooms, secured);
     this.#connected = connected;
+    connected.lanes.look();
     secured.engine?.deliverTo([connected.commands]);
     secured.engine?.expect([rooms.people.roomId, rooms.data.roomId]);
     await this.#context.alarms.connected(rooms, () => connected.sender.wake());

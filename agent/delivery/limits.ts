@@ -99,3 +99,9 @@ export const BYTES_DAYS_ROWS_MAX = 400;
 
 /** How often the route to the homeserver is looked at while something hangs on it: a network that came back is used within so long. */
 export const ROUTE_LOOK_MS = 15_000;
+
+/** The lanes are looked at no more often than this, however much is put: a bound may be missed by what comes meanwhile. */
+export const LANES_REST_MS = 1_000;
+
+/** And this often while something waits: an age is kept to within it. */
+export const LANES_LOOK_MS = 60_000;

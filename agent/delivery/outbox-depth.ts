@@ -8,6 +8,8 @@ export interface LaneDepth {
   readonly events: number;
   /** Sealed. */
   readonly bytes: number;
+  /** Monotonic time since which the oldest waits, where it has waited long enough to be known, in this boot. */
+  readonly sinceMono: number | null;
 }
 
 export interface OutboxDepth {
@@ -18,10 +20,17 @@ export interface OutboxDepth {
 export const laneDepth = (database: Database, lane: Lane): LaneDepth => {
   const row = database
     .prepare(
-      "SELECT count(*) AS events, coalesce(sum(length(content)), 0) AS bytes FROM outbox WHERE lane = ?",
+      `SELECT count(*) AS events, coalesce(sum(length(content)), 0) AS bytes,
+         min(at_mono) FILTER (WHERE boot IS (SELECT max(id) FROM journal_boot)) AS since FROM outbox WHERE lane = ?`,
     )
     .get(lane);
-  return { lane, events: Number(row?.["events"] ?? 0), bytes: Number(row?.["bytes"] ?? 0) };
+  const since = row?.["since"];
+  return {
+    lane,
+    events: Number(row?.["events"] ?? 0),
+    bytes: Number(row?.["bytes"] ?? 0),
+    sinceMono: typeof since === "number" ? since : null,
+  };
 };
 
 export const wholeOutbox = (database: Database): OutboxDepth => ({

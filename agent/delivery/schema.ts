@@ -3,6 +3,7 @@ import type { ZodType } from "zod";
 import * as z from "zod";
 import { byteSize, duration } from "#agent/config/units.ts";
 import { type BytesConfig, bytesSchema } from "./bytes-schema.ts";
+import { type LanesConfig, lanesSchema } from "./lanes-schema.ts";
 
 /** How long readings may gather in memory before they are written; 0: each is made durable at once. */
 export interface FlushConfig {
@@ -26,6 +27,7 @@ export interface DeliveryConfig {
   readonly flush: FlushConfig;
   readonly files: "auto" | "never";
   readonly bytes: BytesConfig;
+  readonly lanes: LanesConfig;
 }
 
 const flush = (): ZodType<number, string> => z.union([z.literal("each").transform(() => 0), duration()]);
@@ -79,6 +81,7 @@ export const deliverySchema: ZodType<DeliveryConfig> = z.strictObject({
     .describe(
       "Whether a long backlog may go as an attachment (encrypted where the agent encrypts), or only within events.",
     ),
+  lanes: lanesSchema.prefault({}).describe("How much of what is no reading may wait, and how long."),
   bytes: bytesSchema.prefault({}).describe("What may go over interfaces that cost money (docs/delivery.md)."),
   flush: flushSchema.prefault({}).describe("How often readings are written to the disk."),
 });

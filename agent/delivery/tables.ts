@@ -34,6 +34,16 @@ export const deliveryMigrations: Migrations = {
     "ALTER TABLE outbox ADD COLUMN cipher TEXT",
     // Bytes to and from the homeserver by day (UTC, days since the epoch) and interface: what was counted and a reserve above it (byte-budget.ts).
     `CREATE TABLE network_day (day INTEGER NOT NULL, interface TEXT NOT NULL, bytes INTEGER NOT NULL, UNIQUE (day, interface)) STRICT`,
+    // When a row began to wait, by the clocks of a boot (journal_boot); null: it has not been seen waiting, or holds readings, whose times the journal knows.
+    `ALTER TABLE outbox ADD COLUMN boot INTEGER;
+     ALTER TABLE outbox ADD COLUMN at_mono INTEGER;
+     ALTER TABLE outbox ADD COLUMN at_ms INTEGER;
+     -- Events that gave way: those that nobody was told of yet, and all there ever were.
+     CREATE TABLE outbox_loss (
+       lane TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+       UNIQUE (lane, reason)
+     ) STRICT;
+     CREATE TABLE outbox_lost (lane TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, UNIQUE (lane, reason)) STRICT;`,
   ],
 };
 

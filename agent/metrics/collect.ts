@@ -2,6 +2,7 @@
 // but a few counters. docs/metrics.md names each.
 import type { Agent } from "#agent/agent.ts";
 import type { Config } from "#agent/config/config.ts";
+import { eventsLost } from "#agent/delivery/lane-bounds.ts";
 import { wholeOutbox } from "#agent/delivery/outbox-depth.ts";
 import { countUndecrypted } from "#agent/encryption/undecrypted.ts";
 import { chunksWaiting } from "#agent/journal/depth.ts";
@@ -91,8 +92,17 @@ const journalFamilies = ({ agent, config, runtime, store }: MetricsContext): Fam
   ];
 };
 
-const outboxFamilies = ({ store }: MetricsContext): Family[] => {
+const outboxFamilies = ({ runtime, store }: MetricsContext): Family[] => {
   const { dead, lanes } = store.read(wholeOutbox);
+  const now = runtime.clock.monoMs();
+  const ages = lanes.flatMap(({ events, lane, sinceMono }) =>
+    lane === "bulk"
+      ? []
+      : [[lane, events === 0 || sinceMono === null ? 0 : seconds(now - sinceMono)] as const],
+  );
+  const lost = store
+    .read(eventsLost)
+    .map(({ count, lane, reason }) => ({ labels: { lane, reason }, value: count }));
   return [
     gaugeBy(
       "petrel_outbox_events",
@@ -106,11 +116,23 @@ const outboxFamilies = ({ store }: MetricsContext): Family[] => {
       "lane",
       lanes.map(({ bytes, lane }) => [lane, bytes]),
     ),
+    gaugeBy(
+      "petrel_outbox_oldest_age_seconds",
+      "How long the oldest has waited, from its second second on.",
+      "lane",
+      ages,
+    ),
     gauge(
       "petrel_outbox_dead_events",
       "Events that the homeserver refused for good (petrel outbox list).",
       dead,
     ),
+    {
+      name: "petrel_events_lost_total",
+      type: "counter",
+      help: "Events that gave way (delivery.lanes), since the store was made; the people room is told.",
+      samples: lost,
+    },
   ];
 };
 
