@@ -86,7 +86,9 @@ export const makeWorld = (provider: CryptoProvider): World => {
   const server = makeServer(provider);
   const [alice, bob] = [
     server.join(makeOurs({ provider, userId: ALICE, deviceId: "ALICE" })),
-    server.join(makeOurs({ provider, userId: BOB, deviceId: "BOB" })),
+    server.join(
+      makeOurs({ provider, userId: BOB, deviceId: "BOB", keyForwarding: { asks: true, answers: true } }),
+    ),
   ];
   for (const ours of [alice, bob]) {
     ours.in((calls) => calls.trackUsers([ALICE, BOB]));

@@ -99,6 +99,11 @@ export const toDeviceTarget: MakeTarget = (provider) => {
       request_id: "r",
       requesting_device_id: "BOB2",
     }),
+    {
+      type: "m.room_key_request",
+      sender: BOB,
+      content: { action: "request", request_id: "r", requesting_device_id: "BOB2", body: session },
+    },
     clear("dev.petrel.x", { a: 1 }),
     ...verification(provider),
   ];
