@@ -47,6 +47,7 @@ export const ensureDevice = (user: User, deviceId: string): Device => {
     displayName: null,
     keys: null,
     oneTimeKeys: new Map(),
+    keysEver: new Map(),
     fallbackKeys: new Map(),
     inbox: [],
     membersSent: new Map(),

@@ -64,11 +64,19 @@ const storeFallbackKeys = (world: World, device: Device, keys: JsonObject): void
   }
 };
 
+const remember = (device: Device, keys: JsonObject): void => {
+  for (const [keyId, signed] of Object.entries(keys)) {
+    const key = isObject(signed) ? (signed["key"] ?? null) : signed;
+    device.keysEver.set(keyId, (device.keysEver.get(keyId) ?? new Set()).add(key));
+  }
+};
+
 export const uploadKeys = (world: World, user: User, device: Device, body: JsonObject): JsonObject => {
   const identity = objectAt(body, "device_keys");
   if (identity !== null) storeIdentity(world, user, device, identity);
   storeOneTimeKeys(world, device, objectAt(body, "one_time_keys") ?? {});
   storeFallbackKeys(world, device, objectAt(body, "fallback_keys") ?? {});
+  for (const part of ["one_time_keys", "fallback_keys"]) remember(device, objectAt(body, part) ?? {});
   return { one_time_key_counts: keyCounts(world, device) };
 };
 

@@ -63,6 +63,8 @@ export interface Device {
   displayName: string | null;
   keys: JsonObject | null;
   readonly oneTimeKeys: Map<string, Json>;
+  /** By ID of one-time and fallback keys: every key that was ever uploaded under it, claimed or not. No server remembers it; tests do. */
+  readonly keysEver: Map<string, Set<Json>>;
   readonly fallbackKeys: Map<string, FallbackKey>;
   inbox: ToDevice[];
   /** Members whose event this device was sent already (lazy loading). */

@@ -71,6 +71,12 @@ const ciphertexts = ({ device, server }: Scene, roomIds: readonly string[]): Map
       .map(({ content }) => content),
   );
 
+/** By device and ID, one-time and fallback keys that the agent ever uploaded. */
+const keysEver = ({ device, server }: Scene): [string, ReadonlySet<unknown>][] =>
+  [...(server.world.users.get(device.userId)?.devices.values() ?? [])].flatMap((each) =>
+    [...each.keysEver].map(([id, keys]): [string, ReadonlySet<unknown>] => [`${each.deviceId} ${id}`, keys]),
+  );
+
 /** Whether the fault happened at all. Everything of the round is put away at its end: a loop of many must not carry the clients of all. */
 export const dieAndLive = async (fault: StoreFault, nth: number): Promise<boolean> => {
   const server = await startHomeserver({ profile: "synapse" });
@@ -120,5 +126,9 @@ const round = async (
   expect(new Set(read.map((line) => line.split(" ")[2])).size, `${fault} ${nth}`).toBe(READINGS);
   for (const [name, texts] of ciphertexts(scene, [...rooms])) expect([name, texts.size]).toEqual([name, 1]);
   expect(ciphertexts(scene, [...rooms]).size).toBeGreaterThan(0);
+  const ever = keysEver(scene);
+  for (const [id, keys] of ever)
+    expect([`${fault} ${nth}`, id, keys.size]).toEqual([`${fault} ${nth}`, id, 1]);
+  expect(ever.length).toBeGreaterThan(50);
   return hit;
 };
