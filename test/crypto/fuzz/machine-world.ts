@@ -119,6 +119,12 @@ export const onlyChanged = (changes: readonly Change[], allowed: readonly string
   if (beyond.length > 0) throw new Broken(`${what} changed ${beyond.join(", ")}`);
 };
 
+/** Throws `Broken` where one of these tables changed. */
+export const neverChanged = (changes: readonly Change[], kept: readonly string[], what: string): void => {
+  const touched = tables(changes).filter((table) => kept.includes(table));
+  if (touched.length > 0) throw new Broken(`${what} changed ${touched.join(", ")}`);
+};
+
 /** What the machine throws at a caller's mistake is an answer like any other. */
 export const orMachineError = <T>(work: () => T): T | string => {
   try {
