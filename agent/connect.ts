@@ -224,8 +224,11 @@ export const connect = (
     () => packer.run(),
     () => lanes,
   );
-  const wake = (): void => sender.wake();
-  const lanes = laneKeeper(context, way, rooms.people.roomId, wake);
+  const lanes = laneKeeper(context, way, rooms.people.roomId, () => sender.wake());
+  const wake = (): void => {
+    lanes.look();
+    sender.wake();
+  };
   const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
   const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
   const held = (): boolean => !way.linkUp() && clock.state() === "unset";

@@ -104,6 +104,7 @@ export class Upstream {
     if (this.#context.config.encryption.enabled) checkEncryptable(content);
     const txnId = await store.transaction((database) => put(database, store.vault, runtime.random, outgoing));
     await store.durable();
+    this.#connected?.lanes.look();
     this.#connected?.sender.wake();
     return txnId;
   }
@@ -136,7 +137,10 @@ export class Upstream {
     connected.lanes.look();
     secured.engine?.deliverTo([connected.commands]);
     secured.engine?.expect([rooms.people.roomId, rooms.data.roomId]);
-    await this.#context.alarms.connected(rooms, () => connected.sender.wake());
+    await this.#context.alarms.connected(rooms, () => {
+      connected.lanes.look();
+      connected.sender.wake();
+    });
     await connected.status.start();
     await connected.liveness.start();
     await connected.commands.start();

@@ -73,6 +73,8 @@ export class LaneKeeper {
   /** The newest row that the last look saw: what is there still has begun to wait. */
   #seenId = 0;
   #running: Promise<void> | null = null;
+  /** Asked for since the last look began. */
+  #again = false;
   #stopped = false;
   #cancelTimer: (() => void) | null = null;
 
@@ -82,14 +84,12 @@ export class LaneKeeper {
 
   /** Something was put, or left. Looks at once, but no more than once a second. Never throws. */
   look(): void {
-    if (this.#stopped || this.#running !== null) return;
-    const { clock, timers } = this.#options.runtime;
-    const waitMs = this.#lookedMono + LANES_REST_MS - clock.monoMs();
-    if (waitMs > 0) {
-      this.#cancelTimer ??= timers.after(waitMs, () => this.#now());
-      return;
-    }
-    this.#now();
+    if (this.#stopped) return;
+    this.#again = true;
+    if (this.#running !== null) return;
+    const waitMs = this.#lookedMono + LANES_REST_MS - this.#options.runtime.clock.monoMs();
+    if (waitMs > 0) this.#arm(waitMs);
+    else this.#now();
   }
 
   async stop(): Promise<void> {
@@ -104,19 +104,23 @@ export class LaneKeeper {
     if (this.#stopped || this.#running !== null) return;
     const { clock, log } = this.#options.runtime;
     this.#lookedMono = clock.monoMs();
+    this.#again = false;
     // A store that failed says so itself; one that is busy is asked again.
     this.#running = this.#sweep()
       .catch((error: unknown) => log.debug({ error: String(error) }, "the lanes could not be looked at"))
       .finally(() => {
         this.#running = null;
-        this.#arm();
+        // What was put during this look may have come too late for it.
+        this.#arm(this.#again ? LANES_REST_MS : LANES_LOOK_MS);
       });
   }
 
-  #arm(): void {
+  #arm(delayMs: number): void {
     const { runtime, store } = this.#options;
-    if (this.#stopped || store.failed.aborted || this.#cancelTimer !== null) return;
-    this.#cancelTimer = runtime.timers.after(LANES_LOOK_MS, () => this.#now());
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    if (this.#stopped || store.failed.aborted) return;
+    this.#cancelTimer = runtime.timers.after(delayMs, () => this.#now());
   }
 
   async #sweep(): Promise<void> {
