@@ -9,7 +9,7 @@ import { needs } from "#test/support/peers.ts";
 const ROOT = resolve(import.meta.dirname, "../..");
 /** Within the checkout: that is what the guest sees of this machine. */
 const BUNDLE = resolve(ROOT, ".cache/guest-agent");
-const GUEST_LIMIT_MS = 400_000;
+const GUEST_LIMIT_MS = 600_000;
 
 const resultsOf = (lines: readonly string[]): Map<string, unknown> => {
   const found = lines
@@ -29,6 +29,7 @@ needs("qemu gpio-sim", guest(), () => {
       const { code, lines } = await runInGuest("test/acceptance/guest/whole-agent.ts", {
         libgpiod: version,
         args: [bundle],
+        limitMs: GUEST_LIMIT_MS - 20_000,
       });
       if (code !== 0) expect.fail(`the guest ended with ${code}:\n${lines.slice(-60).join("\n")}`);
       const results = resultsOf(lines);
