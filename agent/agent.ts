@@ -13,6 +13,8 @@ import { configuredCommands } from "./commands/configured.ts";
 import { commandsMigrations } from "./commands/tables.ts";
 import type { Config } from "./config/config.ts";
 import { revealSecrets, type SecretSource } from "./config/secrets.ts";
+import { boardOf } from "./copies/board.ts";
+import { copiesMigrations } from "./copies/tables.ts";
 import { credentialsOf } from "./credentials.ts";
 import { ByteBudget } from "./delivery/byte-budget.ts";
 import { type Network, realNetwork } from "./delivery/network.ts";
@@ -51,6 +53,7 @@ export const MIGRATIONS: readonly Migrations[] = [
   encryptionMigrations,
   livenessMigrations,
   subscriptionsMigrations,
+  copiesMigrations,
 ];
 
 export interface AgentContext {
@@ -170,6 +173,8 @@ const makeUpstream = (
     credentials,
     meter,
     bytes,
+    bootId: context.bootId,
+    board: boardOf(config.device.board),
     snapshot,
     commands,
     link: (up) => {

@@ -4,6 +4,7 @@ import type { AlarmWatch } from "./alarms/watch.ts";
 import type { Command } from "./commands/command.ts";
 import { CommandService } from "./commands/service.ts";
 import type { Config } from "./config/config.ts";
+import type { Copies } from "./copies/copies.ts";
 import type { ByteBudget } from "./delivery/byte-budget.ts";
 import { FilePacks } from "./delivery/file-pack.ts";
 import { LaneKeeper } from "./delivery/lane-keeper.ts";
@@ -42,6 +43,10 @@ export interface UpstreamContext {
   readonly credentials: Credentials | null;
   readonly meter: LinkMeter;
   readonly bytes: ByteBudget;
+  /** The kernel's boot ID. */
+  readonly bootId: string;
+  /** What tells this board from another (copies/board.ts). */
+  readonly board: string | null;
   readonly snapshot: () => Snapshot;
   readonly commands: () => readonly Command[];
   /** The homeserver is reachable, or not. */
@@ -54,6 +59,7 @@ export interface UpstreamContext {
 export interface Way {
   readonly session: Session;
   readonly client: MatrixClient;
+  readonly copies: Copies;
   readonly http: Http;
   readonly signal: AbortSignal;
   /** It is reachable, or not. */
@@ -250,6 +256,6 @@ export const connect = (
   });
   const commands = commandService(context, way, rooms, secured.engine, wake);
   const liveness = livenessOf(context, way, rooms, status, wake);
-  const sync = syncOf(context, way, rooms, secured.engine, [commands, status]);
+  const sync = syncOf(context, way, rooms, secured.engine, [commands, status, way.copies]);
   return { client, rooms, engine: secured.engine, sender, lanes, packer, status, liveness, commands, sync };
 };

@@ -10,6 +10,8 @@ export interface DeviceConfig {
   readonly state?: string | undefined;
   /** Where the 32-byte store key lies; by default `store.key` in the state folder, made at first start. */
   readonly store_key?: SecretRef | undefined;
+  /** What tells this board from another; by default its serial number. */
+  readonly board?: string | undefined;
 }
 
 export const deviceSchema: ZodType<DeviceConfig> = z.strictObject({
@@ -20,6 +22,14 @@ export const deviceSchema: ZodType<DeviceConfig> = z.strictObject({
     })
     .describe("The installation's name, as readers of the rooms will see it."),
   state: z.string().min(1).optional().describe("Folder of the store, its key and the control socket."),
+  board: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe(
+      "What tells this board from another, so that a copied card is found out; by default its serial number. `any`: a store may move from board to board.",
+    ),
   store_key: secretRef()
     .optional()
     .describe("Where the store key lies; by default a file in the state folder."),

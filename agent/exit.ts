@@ -16,6 +16,8 @@ export const EXIT = {
   refused: 5,
   /** The homeserver could not be reached. */
   unreachable: 6,
+  /** Another process has, or had, a copy of this store: `petrel device`. Started again it ends the same way. */
+  copy: 7,
   /** `petrel status`: no agent runs. For a script, told apart from an error. */
   notRunning: 10,
   /** Ctrl-C at a prompt or while a server is asked: 128 and the signal's number, as shells have it. */

@@ -2,6 +2,7 @@
 // while the drivers have long been running; and it goes on from where the store stands.
 
 import { type Connected, connect, secureWay, type UpstreamContext, type Way } from "./connect.ts";
+import { Copies } from "./copies/copies.ts";
 import { type Outgoing, put, TXN_CHARS, withTxnId } from "./delivery/outbox.ts";
 import type { Sender } from "./delivery/sender.ts";
 import type { Engine } from "./encryption/engine.ts";
@@ -28,6 +29,7 @@ export class Upstream {
   #connected: Connected | null = null;
   #running: Promise<void> | null = null;
   #linkUp = false;
+  #copies: Copies | null = null;
 
   constructor(context: UpstreamContext) {
     this.#context = context;
@@ -61,6 +63,7 @@ export class Upstream {
     } finally {
       this.#aborter.abort();
     }
+    this.#copies?.stop();
     connected?.status.halt();
     connected?.liveness.halt();
     await Promise.all([connected?.packer.stop(), connected?.lanes.stop(), connected?.engine?.stop()]);
@@ -127,8 +130,10 @@ export class Upstream {
     const { runtime } = this.#context;
     const { signal } = this.#aborter;
     const session = await retried(runtime, signal, () => this.#openSession());
-    const client = createClient({ http: this.#http, session });
-    const way = this.#way(session, client);
+    const copies = this.#watchCopies(session);
+    const guarded = copies.guarded();
+    const client = createClient({ http: this.#http, session: guarded });
+    const way = this.#way(guarded, client, copies);
     const secured = await secureWay(this.#context, way);
     const rooms = await retried(runtime, signal, () => this.#ensureRooms(client));
     if (signal.aborted) return;
@@ -148,10 +153,25 @@ export class Upstream {
     await connected.sync.run();
   }
 
-  #way(session: Session, client: MatrixClient): Way {
+  /** From here on nothing is asked of the homeserver before it is known that no other process has this store. */
+  #watchCopies(session: Session): Copies {
+    const { board, bootId, runtime, store } = this.#context;
+    const client = createClient({ http: this.#http, session });
+    const fatal = (error: unknown): void => {
+      this.#context.fatal(error);
+      // Everything that asks for something is over, as at the end.
+      this.#aborter.abort();
+    };
+    const options = { session, client, store, runtime, namespace: NAMESPACE, board, bootId, fatal };
+    this.#copies = new Copies(options);
+    return this.#copies;
+  }
+
+  #way(session: Session, client: MatrixClient, copies: Copies): Way {
     return {
       session,
       client,
+      copies,
       http: this.#http,
       signal: this.#aborter.signal,
       link: (up) => this.#link(up),

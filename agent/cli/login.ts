@@ -17,10 +17,10 @@ export interface LoginOptions {
   readonly json?: boolean;
 }
 
-const credentialsFor = async (
+export const credentialsFor = async (
   outside: Outside,
   setting: Setting,
-  { token }: LoginOptions,
+  { token }: Pick<LoginOptions, "token">,
 ): Promise<Credentials> => {
   const { user } = setting.config.homeserver;
   const secret = (what: string): Promise<string> =>

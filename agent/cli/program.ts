@@ -8,6 +8,7 @@ import { VERSION } from "#agent/version.ts";
 import type { AuditOptions } from "./audit.ts";
 import type { CheckOptions } from "./check.ts";
 import type { DecodeOptions } from "./decode.ts";
+import { addDevice } from "./device-program.ts";
 import type { ExportOptions } from "./export.ts";
 import { addIdentity } from "./identity-program.ts";
 import type { InitOptions } from "./init.ts";
@@ -57,7 +58,7 @@ const baseProgram = (outside: Outside): Command =>
     .showHelpAfterError("(petrel --help shows what there is)")
     .addHelpText(
       "after",
-      "\nExit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 store, 5 refused by the homeserver,\n6 homeserver not reachable, 10 no agent runs (status), 130 interrupted.\nWhat each command prints, and examples: docs/cli.md",
+      "\nExit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 store, 5 refused by the homeserver,\n6 homeserver not reachable, 7 a copy of this store, 10 no agent runs (status), 130 interrupted.\nWhat each command prints, and examples: docs/cli.md",
     )
     .exitOverride();
 
@@ -200,6 +201,7 @@ const buildProgram = (outside: Outside, exit: (code: number) => void): Command =
   addOutbox(wiring);
   addReading(wiring);
   addIdentity(wiring);
+  addDevice(wiring);
   return program;
 };
 

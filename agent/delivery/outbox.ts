@@ -136,6 +136,11 @@ export const clearDoubt = (database: Database, row: OutboxRow): void => {
   database.prepare("UPDATE outbox SET in_doubt = 0 WHERE id = ?").run(row.id);
 };
 
+/** Whatever waits may be in a room already: another process had this store. Each is looked for before it is sent. */
+export const doubtAll = (database: Database): void => {
+  database.prepare("UPDATE outbox SET in_doubt = 1").run();
+};
+
 /** The event is in the room; without an ID, the server only said that it has it. */
 export const acknowledge = (
   database: Database,

@@ -7,8 +7,7 @@ import { MatrixError } from "#agent/matrix/types.ts";
 import type { Database, Vault } from "#agent/store/store.ts";
 import type { CrossSigningState } from "#crypto/machine/cross-signing/state.ts";
 import type { MachineCalls } from "#crypto/machine/machine.ts";
-import { DEVICE_TABLES, RATCHET_TABLES, storedOwner } from "#crypto/machine/store/device-tables.ts";
-import type { TableName } from "#crypto/machine/store/store.ts";
+import { DEVICE_TABLES, storedOwner } from "#crypto/machine/store/device-tables.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
 import { createMachineStore } from "./machine-store.ts";
 import { forgetTaken } from "./outside-requests.ts";
@@ -17,11 +16,6 @@ export interface OwnDevice {
   readonly userId: string;
   readonly deviceId: string;
 }
-
-const drop = (database: Database, tables: readonly TableName[]): void => {
-  const remove = database.prepare("DELETE FROM machine_row WHERE kind = ?");
-  for (const table of tables) remove.run(table);
-};
 
 /** Before the machine's first call. The device that was left behind; null: it is the same one, or the first. Throws a `MatrixError` for another user. */
 export const adoptDevice = (
@@ -36,7 +30,8 @@ export const adoptDevice = (
       "local",
       `the store holds the keys of ${owner.userId}, the session is of ${userId}: use another state folder for another user`,
     );
-  drop(database, DEVICE_TABLES);
+  const remove = database.prepare("DELETE FROM machine_row WHERE kind = ?");
+  for (const table of DEVICE_TABLES) remove.run(table);
   database.prepare("UPDATE outbox SET cipher = NULL WHERE in_doubt = 0").run();
   return owner.deviceId;
 };
@@ -63,6 +58,3 @@ export const beginDevice = (
   forgetTaken(database, calls.outgoingRequests());
   return { left, state };
 };
-
-/** No index of a ratchet that was ever used is used again: for a store whose newest state may be missing. */
-export const renewRatchets = (database: Database): void => drop(database, RATCHET_TABLES);

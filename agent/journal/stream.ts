@@ -109,6 +109,15 @@ export const nextChunkOf = (database: Database, live: Stream | null): number => 
   return Math.max(Number(last?.["id"] ?? 0) + 1, live?.firstChunk ?? 1);
 };
 
+/** What is accepted from now on belongs to another stream, of the same boot: a copy of this store goes on numbering the old one. While no journal is open. */
+export const endStream = (database: Database, newName: string): void => {
+  const last = liveStream(database);
+  if (last === null || last.bootRow === null) return;
+  const { boot, bootRow } = last;
+  const firstChunk = nextChunkOf(database, last);
+  addStream(database, { name: newName, boot, bootRow, firstChunk }, last, nextSeqOf(database, last));
+};
+
 /** The stream of this boot, made if this is its first start. `newName` is random: it tells this store's stream from a clone's. */
 export const openStream = (database: Database, boot: Boot, bootRow: number, newName: string): Stream => {
   const last = liveStream(database);

@@ -59,6 +59,8 @@ const checkUser = (options: SessionOptions, userId: string): void => {
 const deviceFor = async (options: SessionOptions, stored: StoredSession | null): Promise<string> => {
   if (stored !== null && options.freshLogin !== "new-device") return stored.deviceId;
   const deviceId = newDeviceId(options);
+  // A login that fails must not cost the session that is there.
+  if (stored !== null && stored.granted !== null) return deviceId;
   await writeDevice(options.store, options.homeserver, deviceId);
   return deviceId;
 };

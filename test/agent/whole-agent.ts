@@ -90,6 +90,8 @@ export interface TestAgentOptions {
   /** More keys of the section `delivery`. */
   readonly delivery?: string;
   readonly network?: Network;
+  /** `device.board`. */
+  readonly boardName?: string;
 }
 
 export interface TestAgent {
@@ -110,6 +112,7 @@ export const temporaryFolder = (): string => {
 };
 
 const yamlFor = ({
+  boardName,
   liveness = "{}",
   operators = [],
   url,
@@ -119,7 +122,7 @@ const yamlFor = ({
   statusEvery = "200ms",
   yaml = "",
 }: TestAgentOptions): string => `version: 1
-device: { name: drone-1 }
+device: { name: drone-1${boardName === undefined ? "" : `, board: ${boardName}`} }
 homeserver:
   url: ${url}
   user: "${userId}"
