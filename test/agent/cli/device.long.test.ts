@@ -63,10 +63,9 @@ describe("a card in another board", () => {
       expect((await second.petrel("device", "show")).stdout).toMatch(
         /last used on: ANOTHER board than this one/,
       );
-      expect(await second.petrel("device", "moved")).toMatchObject({
-        code: 1,
-        stdout: expect.stringContaining("with --yes it is"),
-      });
+      const asked = await second.petrel("device", "moved");
+    expect(asked.code).toBe(1);
+    expect(asked.stdout).toContain("with --yes it is");
       expect((await second.petrel("device", "moved", "--yes")).code).toBe(0);
       await runOnce(second);
       const left = await first.petrel("run");
@@ -115,7 +114,8 @@ describe("a copy of the state folder on the same board", () => {
     );
     expect(devices()).toContain(before);
     const done = await board.petrel("device", "reset", "--yes");
-    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining(`${before} is logged out`) });
+    expect(done.code).toBe(0);
+    expect(done.stdout).toContain(`${before} is logged out`);
     expect(devices()).not.toContain(before);
     await runOnce(board);
     await runOnce(board);
@@ -154,7 +154,8 @@ describe("a copy with a backlog", () => {
       again.signal("SIGTERM");
       expect((await again.ended).code).toBe(0);
       const audit = await second.petrel("audit", "room");
-      expect(audit).toMatchObject({ code: 0, stdout: expect.stringMatching(/no gap/i) });
+      expect(audit.code).toBe(0);
+    expect(audit.stdout).toMatch(/no gap/i);
       const ids = [...(site.server.world.users.get(site.device.userId)?.devices.keys() ?? [])];
       expect(ids.filter((id) => id.startsWith("PETREL"))).toHaveLength(2);
     },
