@@ -121,6 +121,7 @@ const livenessOf = (
     offlineCard: () => status.offlineCard(device, config.rooms.liveness.timeout),
     cardFired: () => void status.retell(),
     isUp: linkUp,
+    followed: config.encryption.enabled,
     wasEncrypted: (roomId) => store.read((database) => wasEncrypted(database, roomId)),
     wake,
   });
@@ -152,7 +153,8 @@ const commandService = (
   engine: Engine | null,
   wake: () => void,
 ): CommandService => {
-  const { prefix, valid_for: validForMs } = config.commands;
+  const { confirm_in_clear: confirmInClear, confirm_within: confirmWithinMs, ...rest } = config.commands;
+  const { prefix, valid_for: validForMs } = rest;
   const listening = { prefix, userId: client.userId, namespace: NAMESPACE, bare: rooms.people.ours };
   const clockState = () => clock.state();
   return new CommandService({
@@ -162,6 +164,8 @@ const commandService = (
     roomId: rooms.people.roomId,
     listening,
     validForMs,
+    confirmWithinMs,
+    confirmInClear,
     clockState,
     ...(engine === null ? {} : { encryption: engine }),
     nowMs: () => clock.nowMs(),
@@ -256,6 +260,6 @@ export const connect = (
   });
   const commands = commandService(context, way, rooms, secured.engine, wake);
   const liveness = livenessOf(context, way, rooms, status, wake);
-  const sync = syncOf(context, way, rooms, secured.engine, [commands, status, way.copies]);
+  const sync = syncOf(context, way, rooms, secured.engine, [commands, status, liveness, way.copies]);
   return { client, rooms, engine: secured.engine, sender, lanes, packer, status, liveness, commands, sync };
 };

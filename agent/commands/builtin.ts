@@ -25,7 +25,10 @@ const getReading = (snapshot: Snapshot, wanted: string): Promise<{ ok: boolean; 
 
 const helpText = (commands: readonly Command[], prefix: string): string =>
   commands
-    .map(({ name, help, rules }) => `${prefix} ${usage(name, rules)}${help === "" ? "" : `: ${help}`}`)
+    .map(({ confirm, help, name, rules }) => {
+      const more = [help, confirm === undefined ? "" : "waits for a code"].filter((part) => part !== "");
+      return [`${prefix} ${usage(name, rules)}`, ...more].join(more.length > 1 ? "; " : ": ");
+    })
     .join("\n");
 
 /** `all` gives every command at the time of the call, for `help`. */

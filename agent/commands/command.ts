@@ -16,6 +16,8 @@ export interface Command {
   /** It only tells and changes nothing: allowed while the clock is unset. */
   readonly harmless: boolean;
   readonly rules: Readonly<Record<string, ArgumentRule>>;
+  /** Dangerous: it waits for a code. Gives what it will do, for who is asked. */
+  readonly confirm?: (values: Arguments) => string;
   /** May reject: the message becomes the reply of a failed command. `signal`: the agent stops, and what runs must end; `sender`: who asked. */
   run(values: Arguments, signal: AbortSignal, sender: string): Promise<Outcome>;
 }

@@ -49,6 +49,14 @@ const run = (
     context.timers,
   );
 
+const effectOf = ({ run: program, write: bytes }: CommandRule, values: Arguments): string => {
+  if (program !== undefined)
+    return `runs ${[program.program, ...program.args.map((arg) => fill(arg, values))].join(" ")}`;
+  if (bytes === undefined) return "does nothing";
+  const where = [bytes.driver, fill(bytes.target, values)].filter((word) => word !== "").join(" ");
+  return `sends "${fill(bytes.payload, values).trimEnd()}" to ${where}`;
+};
+
 export const configuredCommands = (
   list: Readonly<Record<string, CommandRule>>,
   context: ActionContext,
@@ -59,6 +67,7 @@ export const configuredCommands = (
     level: rule.level,
     harmless: false,
     rules: rule.args,
+    ...(rule.confirm ? { confirm: (values: Arguments) => effectOf(rule, values) } : {}),
     run: (values, signal) => {
       if (rule.write !== undefined) return write(rule.write, values, context);
       if (rule.run !== undefined) return run(rule.run, values, context, signal);

@@ -6,7 +6,7 @@ import { COMMANDS_KEPT_MAX } from "./limits.ts";
 import type { CommandRequest } from "./request.ts";
 import { REQUEST_CONTEXT } from "./tables.ts";
 
-export type CommandState = "received" | "running" | "succeeded" | "failed" | "refused";
+export type CommandState = "received" | "asked" | "running" | "succeeded" | "failed" | "refused";
 
 export interface InboxRow {
   readonly eventId: string;
@@ -77,6 +77,12 @@ export const oldestIn = (database: Database, vault: Vault, state: CommandState):
   return row === null ? null : toRow(vault, row);
 };
 
+/** The command of an event, in whatever state; null: it was forgotten. */
+export const commandOf = (database: Database, vault: Vault, eventId: string): InboxRow | null => {
+  const row = database.prepare("SELECT * FROM command WHERE event_id = ?").get(eventId);
+  return row === null ? null : toRow(vault, row);
+};
+
 export const moveTo = (database: Database, eventId: string, state: CommandState): void => {
   database.prepare("UPDATE command SET state = ? WHERE event_id = ?").run(state, eventId);
 };
@@ -86,7 +92,7 @@ export const prune = (database: Database): void => {
   database
     .prepare(
       `DELETE FROM command WHERE rowid <= (SELECT max(rowid) FROM command) - ?
-         AND state IN ('succeeded', 'failed', 'refused')`,
+         AND state IN ('succeeded', 'failed', 'refused', 'asked')`,
     )
     .run(COMMANDS_KEPT_MAX);
 };

@@ -12,6 +12,18 @@ export const PROGRAM_OUTPUT_BYTES_MAX = 4096;
 /** From the polite end of a program to the certain one. */
 export const PROGRAM_KILL_AFTER_MS = 2000;
 
+/** Digits of a confirmation code: short enough to be typed on a phone; with three tries one guess in 300,000 hits. */
+export const CODE_DIGITS = 6;
+
+/** Wrong codes after which the command that waits is void. */
+export const CODE_TRIES_MAX = 3;
+
+/** Commands that wait for a code at a time; who asks for more has forgotten the others. */
+export const CODES_OPEN_MAX = 20;
+
+/** Codes remembered, so that one that comes late or twice is told from one that never was. */
+export const CODES_KEPT_MAX = 200;
+
 /** Refusals that are answered per sender and minute: a flood must not spend the device's budget of events. */
 export const REFUSALS_PER_MINUTE_MAX = 5;
 

@@ -31,6 +31,8 @@ export interface CommandRule {
   readonly args: Readonly<Record<string, ArgumentRule>>;
   /** Power level of the sender in the people room. */
   readonly level: number;
+  /** It waits for a code. */
+  readonly confirm: boolean;
   readonly write?: WriteAction | undefined;
   readonly run?: RunAction | undefined;
 }
@@ -39,6 +41,9 @@ export interface CommandsConfig {
   readonly prefix: string;
   /** A command older than this is refused (ms). */
   readonly valid_for: number;
+  /** How long a confirmation code is good (ms). */
+  readonly confirm_within: number;
+  readonly confirm_in_clear: boolean;
   readonly list: Readonly<Record<string, CommandRule>>;
 }
 
@@ -75,6 +80,10 @@ const commandSchema = z
       .number()
       .default(LEVEL_DEFAULT)
       .describe("Power level that the sender needs in the people room."),
+    confirm: z
+      .boolean()
+      .default(false)
+      .describe("Dangerous: it is done only after its sender has answered with a fresh code."),
     write: z
       .strictObject({
         driver: z.string().describe("Name of a driver of this file."),
@@ -108,6 +117,15 @@ export const commandsSchema: ZodType<CommandsConfig> = z.strictObject({
     .default("!petrel")
     .describe("What a command begins with in a shared room."),
   valid_for: duration().prefault("60s").describe("A command that is older when it arrives is refused."),
+  confirm_within: duration()
+    .prefault("2m")
+    .describe("How long the code of a command with `confirm` is good."),
+  confirm_in_clear: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether commands with `confirm` are taken in a room that is not encrypted, where the homeserver and whoever reads along can answer with the code too.",
+    ),
   list: z
     .record(
       z.string().regex(/^[a-z][a-z0-9_-]*$/, { error: 'expected a command name such as "relay"' }),

@@ -9,9 +9,12 @@ import { type Database, type Store, StoreError } from "#agent/store/store.ts";
 import type { ClockState } from "#agent/telemetry/reading.ts";
 import { bindArguments } from "./arguments.ts";
 import { authorise, type Channel, type Decision } from "./authorise.ts";
+import { CODE, parseCode } from "./code.ts";
 import type { Command, Outcome } from "./command.ts";
+import { Confirms } from "./confirms.ts";
 import { type CommandState, type InboxRow, moveTo, oldestIn, prune, receive } from "./inbox.ts";
-import { REFUSALS_PER_MINUTE_MAX, REPLIES_WAITING_MAX, REPLY_CHARS_MAX, STORE_RETRY_MS } from "./limits.ts";
+import { REFUSALS_PER_MINUTE_MAX, REPLIES_WAITING_MAX, STORE_RETRY_MS } from "./limits.ts";
+import { bodyOf, INTERRUPTED } from "./reply.ts";
 import { type Listening, parseRequest } from "./request.ts";
 
 /** What is asked of encryption. */
@@ -27,6 +30,10 @@ export interface CommandContext {
   readonly roomId: string;
   readonly listening: Listening;
   readonly validForMs: number;
+  /** How long a confirmation code is good. */
+  readonly confirmWithinMs: number;
+  /** Commands that wait for a code are taken in rooms that are not encrypted too. */
+  readonly confirmInClear: boolean;
   readonly clockState: () => ClockState;
   /** Absent: rooms are not encrypted here. */
   readonly encryption?: CommandEncryption;
@@ -39,18 +46,6 @@ export interface CommandContext {
 }
 
 const MINUTE_MS = 60_000;
-
-const INTERRUPTED: Outcome = {
-  ok: false,
-  text: "interrupted: the device stopped while this ran, so whether it was done is not known; it is not run again",
-};
-
-/** Bounded, and Unicode: a word of a structured command, or the cut, may be half of a surrogate pair, which no event holds. */
-const bodyOf = ({ ok, text }: Outcome): string => {
-  const whole = ok ? text : `✗ ${text}`;
-  const more = whole.length - REPLY_CHARS_MAX;
-  return (more > 0 ? `${whole.slice(0, REPLY_CHARS_MAX)}\n(${more} more characters)` : whole).toWellFormed();
-};
 
 /** Resolves with null when the signal is aborted before `work` is done. */
 const unlessAborted = async <T>(signal: AbortSignal, work: Promise<T>): Promise<T | null> => {
@@ -68,6 +63,7 @@ const unlessAborted = async <T>(signal: AbortSignal, work: Promise<T>): Promise<
 export class CommandService implements SyncConsumer {
   readonly #context: CommandContext;
   readonly #refusals = new Map<string, number[]>();
+  readonly #confirms: Confirms;
   /** The last loop; `busy` says whether it still goes on. */
   #running: Promise<void> | null = null;
   #busy = false;
@@ -75,13 +71,22 @@ export class CommandService implements SyncConsumer {
 
   constructor(context: CommandContext) {
     this.#context = context;
+    this.#confirms = new Confirms(context, {
+      command: (row) => this.#command(row),
+      decide: async (row, level) => (await this.#decide(row, { level, harmless: false })).decision,
+      execute: (row, command, also) => this.#execute(row, command, also),
+      finish: (row, state, outcome, also) => this.#finish(row, state, outcome, also),
+      refuse: (row, text) => this.#refuse(row, text),
+      silently: (row) => this.#silently(row),
+    });
   }
 
   /** In the sync's transaction: what asks something of us is written down. */
   apply(batch: SyncBatch, database: Database): void {
     const { listening, roomId, store } = this.#context;
     for (const timelineEvent of batch.joined.get(roomId)?.timeline ?? []) {
-      const request = parseRequest(timelineEvent.event, listening);
+      const { event } = timelineEvent;
+      const request = parseCode(event, listening) ?? parseRequest(event, listening);
       if (request !== null) receive(database, store.vault, timelineEvent, request);
     }
   }
@@ -143,18 +148,27 @@ export class CommandService implements SyncConsumer {
       await this.#silently(row);
       return;
     }
-    const command = this.#context.commands().find(({ name }) => name === row.request.name) ?? null;
+    if (row.request.name === CODE) {
+      await this.#confirms.take(row);
+      return;
+    }
+    const command = this.#command(row);
     if (command === null) {
       await this.#unknown(row);
       return;
     }
-    const decision = await this.#decide(row, command);
+    const { channel, decision } = await this.#decide(row, command);
     if (!decision.allowed) {
       log.warn({ command: command.name, sender: row.sender, why: decision.why }, "a command was refused");
       await this.#refuse(row, `${command.name} was refused: ${decision.reason}`);
       return;
     }
-    await this.#execute(row, command);
+    if (command.confirm === undefined) await this.#execute(row, command);
+    else await this.#confirms.ask(row, command, channel);
+  }
+
+  #command({ request }: InboxRow): Command | null {
+    return this.#context.commands().find(({ name }) => name === request.name) ?? null;
   }
 
   /** In a room where people talk, a word that is no command is no command: only what was plainly meant for us is answered. */
@@ -175,11 +189,15 @@ export class CommandService implements SyncConsumer {
     });
   }
 
-  async #decide(row: InboxRow, command: Command): Promise<Decision> {
+  async #decide(
+    row: InboxRow,
+    command: Pick<Command, "harmless" | "level">,
+  ): Promise<{ readonly channel: Channel; readonly decision: Decision }> {
     const { client, clockState, nowMs, roomId, runtime, signal, validForMs } = this.#context;
     const levels = await retried(runtime, signal, () => client.powerLevels(roomId));
-    return authorise({
-      channel: await this.#channel(row),
+    const channel = await this.#channel(row);
+    const decision = authorise({
+      channel,
       nowMs: nowMs(),
       sentMs: row.sentMs,
       validForMs,
@@ -189,6 +207,7 @@ export class CommandService implements SyncConsumer {
       senderLevel: levels.userLevel(row.sender),
       neededLevel: command.level,
     });
+    return { channel, decision };
   }
 
   /** The device is looked at now, not when the command came: its owner may have signed it, or taken that back. */
@@ -214,9 +233,13 @@ export class CommandService implements SyncConsumer {
     return true;
   }
 
-  async #execute(row: InboxRow, command: Command): Promise<void> {
+  /** `also`: what changes with it. */
+  async #execute(row: InboxRow, command: Command, also?: (database: Database) => void): Promise<void> {
     const { client, runtime, signal, store } = this.#context;
-    await this.#commit((database) => moveTo(database, row.eventId, "running"));
+    await this.#commit((database) => {
+      also?.(database);
+      moveTo(database, row.eventId, "running");
+    });
     await store.durable();
     // The receipt tells the operator that the device has seen it; without one the reply tells it too.
     client
@@ -238,10 +261,16 @@ export class CommandService implements SyncConsumer {
   }
 
   /** State and reply in one transaction: an operator sees exactly one answer. */
-  async #finish(row: InboxRow, state: CommandState, outcome: Outcome): Promise<void> {
+  async #finish(
+    row: InboxRow,
+    state: CommandState,
+    outcome: Outcome,
+    also?: (database: Database) => void,
+  ): Promise<void> {
     const { runtime, store, wake } = this.#context;
     const content = withMentions(reply(notice(bodyOf(outcome)), row.eventId), [row.sender]);
     await this.#commit((database) => {
+      also?.(database);
       moveTo(database, row.eventId, state);
       put(database, store.vault, runtime.random, {
         lane: "reply",

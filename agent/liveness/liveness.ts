@@ -6,7 +6,13 @@
 // Two wills: a death in the data room for machines, and an edit of the status message for people. In an encrypted room there is none: the server could
 // only send what was encrypted ahead.
 import { put } from "#agent/delivery/outbox.ts";
-import { type JsonObject, type MatrixClient, MatrixError } from "#agent/matrix/types.ts";
+import {
+  type JsonObject,
+  type MatrixClient,
+  MatrixError,
+  type SyncBatch,
+  type SyncConsumer,
+} from "#agent/matrix/types.ts";
 import type { Runtime } from "#agent/runtime.ts";
 import type { Store } from "#agent/store/store.ts";
 import type { ClockWatch } from "#agent/time/clock-watch.ts";
@@ -36,6 +42,8 @@ export interface LivenessOptions {
   readonly isUp: () => boolean;
   /** As far as this device knows by itself. */
   readonly wasEncrypted: (roomId: string) => boolean;
+  /** The sync follows both rooms, so that it tells when one becomes encrypted. */
+  readonly followed: boolean;
   /** An event was put into the outbox. */
   readonly wake: () => void;
 }
@@ -45,10 +53,14 @@ export const WILL_KEY = "dev.petrel.will";
 
 const TXN_RANDOM_BYTES = 12;
 
-export class Liveness {
+export class Liveness implements SyncConsumer {
   readonly #options: LivenessOptions;
   readonly #death: Will;
   readonly #card: Will;
+  /** Rooms that are known to be encrypted since this process began. */
+  readonly #encrypted = new Set<string>();
+  /** Wills of encrypted rooms, of which nothing waits at the server any more. */
+  readonly #withdrawn = new Set<Will>();
   #session: SessionId;
   /** Undefined: not asked yet since the link came up. */
   #api: DelayedEvents | null | undefined;
@@ -82,6 +94,22 @@ export class Liveness {
       },
       isOurs: (content) => content[WILL_KEY] === device,
     });
+  }
+
+  apply(): void {
+    // Nothing of it is stored: after a restart the rooms are asked before a will is made.
+  }
+
+  /** What came with the sync is stored: a room may have become encrypted. */
+  committed({ joined }: SyncBatch): void {
+    const { dataRoom, peopleRoom } = this.#options;
+    for (const roomId of new Set([dataRoom, peopleRoom])) {
+      const { state = [], timeline = [] } = joined.get(roomId) ?? {};
+      const events = [...state, ...timeline.map(({ event }) => event)];
+      if (!events.some(({ stateKey, type }) => type === "m.room.encryption" && stateKey === "")) continue;
+      this.#encrypted.add(roomId);
+      this.beat();
+    }
   }
 
   /** A new session begins. */
@@ -176,7 +204,9 @@ export class Liveness {
 
   async #beatOnce(): Promise<void> {
     const { cardFired, config, isUp, runtime } = this.#options;
-    if (!isUp() || runtime.clock.monoMs() < this.#notBeforeMono) return;
+    if (!isUp()) return;
+    await this.#dropExposed();
+    if (runtime.clock.monoMs() < this.#notBeforeMono) return;
     this.#api ??= this.#never ? null : await findDelayedEvents(this.#options.client);
     if (this.#api === null) {
       if (config.heartbeats) await this.#say("heartbeat", { said: this.#now() });
@@ -198,11 +228,30 @@ export class Liveness {
 
   /** In an encrypted room nothing is sent in clear, not even by the server on our behalf. */
   async #keep(will: Will, roomId: string, api: DelayedEvents): Promise<string> {
-    if (will.waits()) return will.keep(api);
+    // The sync tells of a room that turns encrypted, where it follows both rooms; where it does not, the room is asked each time.
+    if (will.waits() && this.#options.followed) return will.keep(api);
     // Once encrypted it stays so, whatever the server says.
-    if (this.#options.wasEncrypted(roomId)) return "nothing";
-    const encryption = await this.#options.client.getState(roomId, "m.room.encryption", "");
-    return encryption === null ? will.keep(api) : "nothing";
+    if (!this.#isEncrypted(roomId)) {
+      const encryption = await this.#options.client.getState(roomId, "m.room.encryption", "");
+      if (encryption === null) return will.keep(api);
+      this.#encrypted.add(roomId);
+    }
+    if (!this.#withdrawn.has(will)) await will.withdraw(api);
+    this.#withdrawn.add(will);
+    return "nothing";
+  }
+
+  #isEncrypted(roomId: string): boolean {
+    return this.#encrypted.has(roomId) || this.#options.wasEncrypted(roomId);
+  }
+
+  /** A room became encrypted while a will in clear waits for it: the will goes at once, and again at each beat until it is gone. */
+  async #dropExposed(): Promise<void> {
+    const api = this.#api;
+    if (api === null || api === undefined) return;
+    const { dataRoom, peopleRoom } = this.#options;
+    if (this.#death.waits() && this.#isEncrypted(dataRoom)) await this.#death.cancel(api);
+    if (this.#card.waits() && this.#isEncrypted(peopleRoom)) await this.#card.cancel(api);
   }
 
   #giveUp(): void {

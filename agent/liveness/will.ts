@@ -50,16 +50,22 @@ export class Will {
     }
   }
 
-  /** Nothing shall be sent any more. */
+  /** Nothing shall be sent any more. What could not be cancelled waits still: ask again. */
   async cancel(api: DelayedEvents): Promise<void> {
     const id = this.#id;
-    this.#id = null;
     if (id === null) return;
     try {
       await api.act(id, "cancel", CANCEL_TIMEOUT_MS);
     } catch (error) {
       if (!isGone(error)) throw error;
     }
+    this.#id = null;
+  }
+
+  /** Nothing of ours shall wait for this room, not even of a process before this one: it is encrypted, and they are in clear. */
+  async withdraw(api: DelayedEvents): Promise<void> {
+    await this.cancel(api);
+    await this.#dropLeftOvers(api);
   }
 
   async #schedule(api: DelayedEvents): Promise<Kept> {

@@ -64,8 +64,8 @@ describe("a card in another board", () => {
         /last used on: ANOTHER board than this one/,
       );
       const asked = await second.petrel("device", "moved");
-    expect(asked.code).toBe(1);
-    expect(asked.stdout).toContain("with --yes it is");
+      expect(asked.code).toBe(1);
+      expect(asked.stdout).toContain("with --yes it is");
       expect((await second.petrel("device", "moved", "--yes")).code).toBe(0);
       await runOnce(second);
       const left = await first.petrel("run");
@@ -155,7 +155,7 @@ describe("a copy with a backlog", () => {
       expect((await again.ended).code).toBe(0);
       const audit = await second.petrel("audit", "room");
       expect(audit.code).toBe(0);
-    expect(audit.stdout).toMatch(/no gap/i);
+      expect(audit.stdout).toMatch(/no gap/i);
       const ids = [...(site.server.world.users.get(site.device.userId)?.devices.keys() ?? [])];
       expect(ids.filter((id) => id.startsWith("PETREL"))).toHaveLength(2);
     },

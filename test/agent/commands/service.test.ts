@@ -88,6 +88,8 @@ const bench = async (run: Command["run"], known?: Store): Promise<Bench> => {
     roomId: "!r",
     listening: { prefix: "!petrel", userId: "@drone:hs", namespace: "dev.petrel", bare: true },
     validForMs: 60_000,
+    confirmWithinMs: 60_000,
+    confirmInClear: false,
     clockState: () => "ntp",
     nowMs: () => Date.now(),
     commands: () => [command],
