@@ -16,6 +16,7 @@ import { type CommandState, type InboxRow, moveTo, oldestIn, prune, receive } fr
 import { REFUSALS_PER_MINUTE_MAX, REPLIES_WAITING_MAX, STORE_RETRY_MS } from "./limits.ts";
 import { bodyOf, INTERRUPTED } from "./reply.ts";
 import { type Listening, parseRequest } from "./request.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** What is asked of encryption. */
 export interface CommandEncryption {
@@ -46,19 +47,6 @@ export interface CommandContext {
 }
 
 const MINUTE_MS = 60_000;
-
-/** Resolves with null when the signal is aborted before `work` is done. */
-const unlessAborted = async <T>(signal: AbortSignal, work: Promise<T>): Promise<T | null> => {
-  const { promise, resolve } = Promise.withResolvers<null>();
-  const aborted = (): void => resolve(null);
-  signal.addEventListener("abort", aborted, { once: true });
-  if (signal.aborted) aborted();
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", aborted);
-  }
-};
 
 export class CommandService implements SyncConsumer {
   readonly #context: CommandContext;
