@@ -135,7 +135,7 @@ export class Upstream {
     const client = createClient({ http: this.#http, session: guarded });
     const way = this.#way(guarded, client, copies);
     const secured = await secureWay(this.#context, way);
-    const rooms = await retried(runtime, signal, () => this.#ensureRooms(client));
+    const rooms = await retried(runtime, signal, () => this.#ensureRooms(client, secured.engine));
     if (signal.aborted) return;
     const connected = connect(this.#context, way, rooms, secured);
     this.#connected = connected;
@@ -194,7 +194,7 @@ export class Upstream {
     });
   }
 
-  #ensureRooms(client: MatrixClient): Promise<AgentRooms> {
+  #ensureRooms(client: MatrixClient, engine: Engine | null): Promise<AgentRooms> {
     const { config, runtime, store } = this.#context;
     return ensureRooms({
       client,
@@ -204,6 +204,8 @@ export class Upstream {
       namespace: NAMESPACE,
       config: config.rooms,
       encrypted: config.encryption.enabled && config.rooms.encrypted,
+      // Whoever invited us may have told us of the keys of what was sent before.
+      ...(engine === null ? {} : { beforeJoin: (room) => engine.history.invited(room) }),
     });
   }
 

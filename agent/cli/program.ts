@@ -12,6 +12,7 @@ import { addDevice } from "./device-program.ts";
 import type { ExportOptions } from "./export.ts";
 import { addIdentity } from "./identity-program.ts";
 import type { InitOptions } from "./init.ts";
+import type { InviteOptions } from "./invite.ts";
 import type { LoginOptions } from "./login.ts";
 import type { MetricsOptions } from "./metrics.ts";
 import type { OutboxAction, OutboxOptions } from "./outbox.ts";
@@ -128,6 +129,16 @@ const addTalking = ({ does, outside, program }: Wiring): void => {
     .option(...JSON_OPTION)
     .action((words: string[], options: SendOptions) =>
       does(async (config) => (await import("./send.ts")).send(outside, config, words, options)),
+    );
+  program
+    .command("invite")
+    .description("invite somebody into a room of the agent's, with the keys of what was sent before")
+    .argument("<user>", "whom: a user ID")
+    .addOption(new Option("--room <which>", "into which room").choices(["people", "data"]).default("people"))
+    .option("--no-history", "without those keys: they read what is sent from then on")
+    .option(...JSON_OPTION)
+    .action((user: string, options: InviteOptions) =>
+      does(async (config) => (await import("./invite.ts")).invite(outside, config, user, options)),
     );
   program
     .command("tail")

@@ -20,6 +20,7 @@ import type { Store } from "#agent/store/store.ts";
 import { roomReadingVerbs } from "#agent/subscriptions/control.ts";
 import { contentLines } from "#agent/telemetry/lines.ts";
 import { NAMESPACE } from "#agent/upstream.ts";
+import { inviteVerb } from "./invite-verb.ts";
 import { onlineNotes } from "./online-check.ts";
 import { outboxVerb } from "./outbox-verb.ts";
 import type { Exchange, Handler } from "./server.ts";
@@ -199,6 +200,8 @@ export const controlVerbs = (context: VerbContext): Readonly<Record<string, Hand
   status: () => status(context),
   metrics: (args) => metricsVerb(context, field(args, "openmetrics") === true),
   send: (args) => send(context, args),
+  invite: (args) =>
+    inviteVerb(clientOf(context), context.agent.upstream.engine(), roomOf(context, kindOf(args)), args),
   tail: (args, exchange) => tail(context, args, exchange),
   ...identityVerbs(() => context.agent.upstream.engine()?.identity() ?? null),
   outbox: (args) =>

@@ -22,8 +22,9 @@ import { MachineError } from "#crypto/machine/errors.ts";
 import { createMachine } from "#crypto/machine/machine.ts";
 import type { RequestKind } from "#crypto/machine/requests.ts";
 import { nodeProvider } from "#crypto/provider/node.ts";
-import { nodeStretch } from "#crypto/provider/node-stretch.ts";
 import { type Access, createAccess, fromCrypto } from "./access.ts";
+import { History } from "./history.ts";
+import { identityOf } from "./identity-of.ts";
 import { ENCRYPTED, openBatch, openForDevices, openForKeys, type Turn } from "./incoming.ts";
 import { Late } from "./late.ts";
 import { SHARE_RETRY_MS } from "./limits.ts";
@@ -68,6 +69,8 @@ export interface EncryptionView {
 }
 
 export class Engine implements SyncOpener, Preparer {
+  /** Of rooms, for who is invited. */
+  readonly history: History;
   readonly #options: EngineOptions;
   readonly #access: Access;
   readonly #members: Members;
@@ -100,6 +103,7 @@ export class Engine implements SyncOpener, Preparer {
       fatal: options.fatal,
     });
     this.#rehearsals = new Rehearsals({ access: this.#access, store, timers: runtime.timers, userId });
+    this.history = new History({ access: this.#access, client, pump: this.#pump, runtime, store });
     const { strategy } = config;
     this.#sharing = new Sharing({
       access: this.#access,
@@ -136,6 +140,7 @@ export class Engine implements SyncOpener, Preparer {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    await this.history.stop();
     await this.#pump.stop();
   }
 
@@ -170,6 +175,7 @@ export class Engine implements SyncOpener, Preparer {
     this.#said();
     this.#said = () => undefined;
     this.#pump.kick();
+    this.history.look();
     void this.#shareAhead();
   }
 
@@ -192,18 +198,7 @@ export class Engine implements SyncOpener, Preparer {
   /** For the verbs about the account's identity (agent/identity). */
   identity(): IdentityAccess {
     const { client, store } = this.#options;
-    return {
-      userId: client.userId,
-      deviceId: client.deviceId,
-      calls: async (work) => {
-        const result = await this.#access.in((calls) => work(calls));
-        await store.durable();
-        return result;
-      },
-      settle: () => this.#pump.settle(),
-      stretch: nodeStretch,
-      get: (path) => client.request("GET", path),
-    };
+    return identityOf(this.#access, store, client, this.#pump);
   }
 
   /** What the sender's device is worth now. */
@@ -254,7 +249,10 @@ export class Engine implements SyncOpener, Preparer {
   #answered(kind: RequestKind): void {
     if (!CHANGES_READERS.has(kind)) return;
     this.#sharing.touch();
-    if (kind === "keys-query") void this.#openLate();
+    if (kind === "keys-query") {
+      void this.#openLate();
+      this.history.look();
+    }
     void this.#shareAhead();
   }
 

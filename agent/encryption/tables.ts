@@ -33,3 +33,7 @@ export const wasEncrypted = (database: Database, roomId: string): boolean =>
   database
     .prepare("SELECT 1 FROM machine_row WHERE kind = 'room' AND grp = ? AND item = ''")
     .get(toKey(roomId)) !== null;
+
+/** Whether a room that was joined waits for its inviter's history. */
+export const expectsHistory = (database: Database): boolean =>
+  database.prepare("SELECT 1 FROM machine_row WHERE kind = 'historyExpected' LIMIT 1").get() !== null;

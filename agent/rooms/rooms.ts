@@ -24,6 +24,8 @@ export interface RoomsContext {
   readonly config: RoomsConfig;
   /** New rooms are encrypted. */
   readonly encrypted: boolean;
+  /** A room that is configured is about to be joined. */
+  readonly beforeJoin?: (roomIdOrAlias: string) => Promise<void>;
 }
 
 /** Moderator in the specification's defaults: what configured commands ask for. */
@@ -111,11 +113,12 @@ const makeOrFind = async (context: RoomsContext, kind: RoomKind, room: RoomConfi
 };
 
 const joinConfigured = async (
-  { client }: RoomsContext,
+  { beforeJoin, client }: RoomsContext,
   kind: RoomKind,
   idOrAlias: string,
 ): Promise<AgentRoom> => {
   try {
+    await beforeJoin?.(idOrAlias);
     return { roomId: await client.join(idOrAlias), ours: false };
   } catch (error) {
     if (!(error instanceof MatrixError) || error.kind !== "refused") throw error;

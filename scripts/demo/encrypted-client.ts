@@ -90,7 +90,10 @@ export const startEncryptedClient = async (options: EncryptedClientOptions): Pro
     for (const roomId of invited.keys()) {
       if (joining.has(roomId)) continue;
       joining.add(roomId);
-      client.join(roomId).catch(() => joining.delete(roomId));
+      engine.history
+        .invited(roomId)
+        .then(() => client.join(roomId))
+        .catch(() => joining.delete(roomId));
     }
   };
   const consumer: SyncConsumer = {

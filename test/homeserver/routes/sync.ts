@@ -124,6 +124,8 @@ const cached = (call: SignedCall, device: Device): JsonObject | null => {
 const remember = (call: SignedCall, device: Device, answer: SyncAnswer): void => {
   if (call.world.profile.syncCache === "latest") device.syncCache.clear();
   if (answer.isEmpty || call.world.profile.syncCache === "none") return;
+  // What only completes the state of before (members that lazy loading left out) moves no position: kept, it would be the answer to the next question, and to all after it.
+  if (answer.body["next_batch"] === call.query.get("since")) return;
   device.syncCache.set(cacheKey(call), { until: call.world.now() + CACHE_MS, body: copyOf(answer.body) });
 };
 
