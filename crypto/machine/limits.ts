@@ -102,10 +102,10 @@ export const REASON_CHARS_MAX = 200;
 export const SIGN_AGAIN_MS: number = HOUR_MS;
 
 /** Devices taken in one part of a /keys/query answer: two signatures each, some 0.2 ms together, five times that on a Pi. Between two parts the loop turns. */
-export const QUERY_SLICE_DEVICES = 40;
+export const QUERY_SLICE_DEVICES = 25;
 
 /** Keys taken in one part of a /keys/claim answer: a signature and three agreements each, some 0.5 ms. */
-export const CLAIM_SLICE_DEVICES = 20;
+export const CLAIM_SLICE_DEVICES = 10;
 
 /**
  * Devices looked at in one part of sharing a room key, some 0.15 ms each where it is given. One part is one /sendToDevice, and complement-crypto asks that a hundred

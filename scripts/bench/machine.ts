@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import type { Holds } from "./machine/holds.ts";
 import type { Held } from "./machine/memory.ts";
 import type { Times } from "./machine/times.ts";
 import { atMost, type BenchRow, median } from "./row.ts";
@@ -86,6 +87,25 @@ const emitMemory = (emit: Emit, file: string): void => {
   }
 };
 
+const HOLD_GOAL_MS = 50;
+
+const emitHolds = (emit: Emit, rounds: number): void => {
+  // holds.ts prints Holds.
+  const all = Array.from({ length: rounds }, () => runChild("./machine/holds.ts", []) as Holds);
+  for (const what of Object.keys(all[0] ?? {}))
+    emit(
+      atMost({
+        name: `longest hold of the loop (max of ${rounds}): ${what}`,
+        unit: "ms",
+        value: Math.max(...all.map((holds) => holds[what]?.cpuMs ?? 0)),
+        peer: "-",
+        peerValue: null,
+        goal: HOLD_GOAL_MS,
+        reason: `CPU time of the loop's thread; by the wall ${Math.max(...all.map((holds) => holds[what]?.wallMs ?? 0)).toFixed(0)} ms, others' turns included`,
+      }),
+    );
+};
+
 export const run = async (emit: Emit, { rounds }: { readonly rounds: number }): Promise<void> => {
   mkdirSync(here("../../.cache/bench"), { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), "petrel-bench-machine-"));
@@ -93,6 +113,7 @@ export const run = async (emit: Emit, { rounds }: { readonly rounds: number }): 
     const file = await bundle(folder);
     // times.ts prints Times.
     emitTimes(emit, runChild("./machine/times.ts", [file, String(rounds)]) as Times);
+    emitHolds(emit, rounds);
     emitMemory(emit, file);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -37,7 +37,12 @@ interface Place {
 }
 
 const machineOf = (library: Library): ReturnType<Library["createMachine"]> =>
-  library.createMachine({ provider: library.nodeProvider, userId: USER, deviceId: DEVICE });
+  library.createMachine({
+    provider: library.nodeProvider,
+    userId: USER,
+    deviceId: DEVICE,
+    rotation: { rotationMs: 604_800_000, rotationMessages: ROTATION_MESSAGES },
+  });
 
 const inMemory = (library: Library): Promise<Place> => {
   const machine = machineOf(library);

@@ -1,12 +1,10 @@
 // What is measured of one machine, op by op, in ms. Each op gets a machine of its own; a second party of ours sends what is to be decrypted.
 import type { JsonObject } from "#crypto/shape.ts";
-import { inside } from "#test/crypto/machine/support/loopback.ts";
-import { queryAnswer } from "#test/crypto/machine/support/people.ts";
-import { makeOurs, type Ours } from "#test/crypto/machine/support/world.ts";
-import { type Contestant, clock, EMPTY, type Machine, USER } from "./contestant.ts";
+import type { Ours } from "#test/crypto/machine/support/world.ts";
+import { type Contestant, clock, EMPTY, type Machine } from "./contestant.ts";
 import { makePopulation, makeRoomKeys, type Population } from "./data.ts";
+import { ROOM, senderTo } from "./sender.ts";
 
-const ROOM = "!bench:example.org";
 const EVENTS = 200;
 const BODY_BYTES = 900;
 const PRE_KEY_MESSAGES = 100;
@@ -94,38 +92,6 @@ const encrypt = (population: Population): Op => ({
     }),
 });
 
-/** A machine of ours as whoever sends to the contestant: it claims one of its keys and gives it a room's. */
-const senderTo = (machine: Machine, name: string): { ours: Ours; keyEvent: () => JsonObject } => {
-  const ours = makeOurs({ userId: `@${name}:example.org`, deviceId: name.toUpperCase() });
-  const members = [USER];
-  const [oneTimeKey] = machine.server.oneTimeKeys;
-  if (oneTimeKey === undefined) throw new Error("bench: no one-time key is left");
-  machine.server.oneTimeKeys.delete(oneTimeKey[0]);
-  const deviceId = [...machine.server.person.devices.keys()][0] ?? "";
-  ours.in((calls) => {
-    calls.receiveRoomEncryption(ROOM, { algorithm: "m.megolm.v1.aes-sha2", rotation_period_msgs: 10_000 });
-    calls.trackUsers(members);
-  });
-  ours.answerAll("keys-upload", () => ({ one_time_key_counts: { signed_curve25519: 50 } }));
-  ours.answerAll("keys-query", () => queryAnswer(machine.server.person));
-  const share = (): void =>
-    void ours.in((calls) => calls.shareRoomKey(ROOM, { members, strategy: "all", sharedHistory: true }));
-  share();
-  ours.answerAll("keys-claim", () => ({
-    one_time_keys: { [USER]: { [deviceId]: Object.fromEntries([oneTimeKey]) } },
-  }));
-  share();
-  let content: unknown;
-  ours.answerAll("to-device", ({ body }) => {
-    content = inside(body, "messages", USER)[deviceId];
-    return {};
-  });
-  return {
-    ours,
-    keyEvent: () => ({ type: "m.room.encrypted", sender: ours.config.userId, content }) as JsonObject,
-  };
-};
-
 const eventOf = ({ config, ...ours }: Ours, at: number): JsonObject => ({
   type: "m.room.encrypted",
   event_id: `$${config.userId}${at}`,
@@ -140,7 +106,7 @@ const decrypt = (): Op => ({
   per: EVENTS,
   run: (contestant) =>
     withMachine(contestant, async (machine) => {
-      const { keyEvent, ours } = senderTo(machine, "sender");
+      const { keyEvent, ours } = senderTo(machine.server, "sender");
       await machine.receive([keyEvent()]);
       const events = Array.from({ length: EVENTS * 1.25 }, (_, at) => eventOf(ours, at));
       for (const event of events.splice(0, EVENTS / 4)) await machine.decrypt(ROOM, event);
@@ -156,7 +122,9 @@ const receive = (): Op => ({
   run: (contestant) =>
     withMachine(contestant, async (machine) => {
       const count = Math.min(PRE_KEY_MESSAGES, machine.server.oneTimeKeys.size);
-      const events = Array.from({ length: count }, (_, at) => senderTo(machine, `sender${at}`).keyEvent());
+      const events = Array.from({ length: count }, (_, at) =>
+        senderTo(machine.server, `sender${at}`).keyEvent(),
+      );
       return ((await machine.receive(events)) * PRE_KEY_MESSAGES) / count;
     }),
 });
