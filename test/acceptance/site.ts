@@ -121,7 +121,8 @@ homeserver: { url: "${url}", user: "${device.userId}", password: { file: ${folde
 rooms: { data: { room: "${rooms.data}" }, people: { room: "${rooms.people}" }, status_every: 60s, liveness: ${liveness} }
 ${plain ? "encryption: { enabled: false }\n" : ""}${yaml}`;
 
-const relatesTo = (event: { readonly content: Json }): string =>
+/** The event that a reply answers. */
+export const relatesTo = (event: { readonly content: Json }): string =>
   text(event.content, "m.relates_to", "m.in_reply_to", "event_id");
 
 let sent = 0;

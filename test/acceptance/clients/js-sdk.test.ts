@@ -75,6 +75,10 @@ needs("synapse", synapseAvailable(), () => {
   const seen = async (client = alice): Promise<SeenEvent[]> =>
     (await client.events(site.rooms.people)).filter(({ sender }) => sender === site.device.userId);
 
+  const replies = async (): Promise<number> =>
+    (await seen()).filter(({ content }) => text(content, "m.relates_to", "m.in_reply_to", "event_id") !== "")
+      .length;
+
   const isReplyTo =
     (eventId: string) =>
     ({ content }: SeenEvent): boolean =>
@@ -192,9 +196,9 @@ needs("synapse", synapseAvailable(), () => {
       await alice.send(people, "m.reaction", {
         "m.relates_to": { rel_type: "m.annotation", event_id: reply.id, key: "👍" },
       });
-      const before = (await seen()).length;
+      const before = await replies();
       await replyTo(await site.say(site.operator, "!petrel version"));
-      expect((await seen()).length).toBe(before + 1);
+      expect(await replies()).toBe(before + 1);
     });
 
     it("goes on through a new key of the client's", async () => {
