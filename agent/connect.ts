@@ -11,6 +11,7 @@ import { LaneKeeper } from "./delivery/lane-keeper.ts";
 import { Packer } from "./delivery/packer.ts";
 import { expiryOf } from "./delivery/policy.ts";
 import type { Preparer } from "./delivery/prepare.ts";
+import { RateMemory } from "./delivery/rate-memory.ts";
 import { Sender, type SenderHooks } from "./delivery/sender.ts";
 import { createUploads } from "./delivery/upload.ts";
 import type { Engine } from "./encryption/engine.ts";
@@ -209,6 +210,8 @@ const senderFor = (
   const hooks: SenderHooks = {
     link,
     left: (lane) => {
+      // A store that failed tells others: what was learned is learned again.
+      void rates.keep().catch(() => undefined);
       if (lane === "bulk") bulkLeft();
       else lanes().look();
       if (lane === "alarm") void alarms.flush();
@@ -216,7 +219,9 @@ const senderFor = (
     bytesDelayMs: (lane) => bytes.delayMs(lane),
     fatal,
   };
-  return new Sender(store, client, runtime, hooks, preparer);
+  const sender = new Sender(store, client, runtime, hooks, preparer);
+  const rates = new RateMemory(store, sender.budget, runtime.clock.monoMs());
+  return sender;
 };
 
 export const connect = (
@@ -239,7 +244,7 @@ export const connect = (
     lanes.look();
     sender.wake();
   };
-  const { max_age: maxAgeMs, max_count: maxCount } = config.delivery.batch;
+  const { max_age: maxAgeMs, max_count: maxCount, plain_max: plainMax } = config.delivery.batch;
   const where = { device: config.device.name, roomId: rooms.data.roomId, namespace: NAMESPACE };
   const held = (): boolean => !way.linkUp() && clock.state() === "unset";
   const isExpired = expiryOf(config.channels, () => clock.nowMs());
@@ -249,7 +254,7 @@ export const connect = (
     config.delivery.files === "never"
       ? undefined
       : new FilePacks({ ...where, store, journal, runtime, signal: way.signal, isExpired, uploads });
-  const packing = { ...where, maxAgeMs, maxCount, held, isExpired, budgetDelayMs, files };
+  const packing = { ...where, maxAgeMs, maxCount, plainMax, held, isExpired, budgetDelayMs, files };
   const packer = new Packer(store, journal, runtime, packing, wake);
   const peopleRoom = rooms.people.roomId;
   const status = new StatusMessage(store, runtime, {

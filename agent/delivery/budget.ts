@@ -68,6 +68,13 @@ export class Budget {
     };
   }
 
+  /** What an earlier process learned. It begins with the one token that may be there: the server's bucket may be empty still. */
+  learned(rate: number, nowMono: number): void {
+    if (this.#limited !== null || !(rate > 0)) return;
+    const known = { rate: clamp(rate), tokens: 1, accepted: 0 };
+    this.#limited = { ...known, atMono: nowMono, lastMono: nowMono, raisedMono: nowMono };
+  }
+
   /** Events a second that the server is thought to take; null: no limit is known. */
   rate(): number | null {
     return this.#limited?.rate ?? null;

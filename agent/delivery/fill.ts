@@ -13,6 +13,8 @@ import { PACK_FIRST_READINGS, PACK_TAKE_BYTES_MAX } from "./limits.ts";
 export interface FillOptions {
   readonly device: string;
   /** Readings of a plain event, at most. */
+  readonly maxCount: number;
+  /** More go as a pack where that is asked for. */
   readonly plainMax: number;
   readonly isExpired?: ((reading: StampedReading) => boolean) | undefined;
 }
@@ -55,8 +57,8 @@ export class Filler {
   }
 
   plain(database: Database, part: Part): Filled | null {
-    const { device, plainMax } = this.#options;
-    const taken = this.#take(database, part, plainMax, READINGS_BYTES_MAX, plainBytes);
+    const { device, maxCount } = this.#options;
+    const taken = this.#take(database, part, maxCount, READINGS_BYTES_MAX, plainBytes);
     if (taken === null) return null;
     const head = headOf(device, part, taken);
     const { readings } = taken;

@@ -14,8 +14,8 @@ import {
   FILE_LOOK_MS,
   LIVE_AGE_MAX_MS,
   LIVE_BESIDE_FILE_MS,
-  PACK_FROM_EVENTS,
   PACK_RETRY_MS,
+  PLAIN_READINGS_MAX,
   STREAM_NAME_BYTES,
 } from "./limits.ts";
 import { put, reroute, waitingFor } from "./outbox.ts";
@@ -27,6 +27,8 @@ export interface PackerOptions {
   readonly namespace: string;
   readonly maxAgeMs: number;
   readonly maxCount: number;
+  /** Up to so many waiting readings go in the plain form; absent: PLAIN_READINGS_MAX. */
+  readonly plainMax?: number;
   /** True: what waits stays readings, whose times can still be repaired: nothing could be sent now, and the clock is not known. `run` when that ends. */
   readonly held?: () => boolean;
   /** Milliseconds until an event of ours may be sent, where the server allows few: until then readings wait for others, and the event grows. */
@@ -51,6 +53,7 @@ export class Packer {
   readonly #options: PackerOptions;
   readonly #packedOne: () => void;
   readonly #filler: Filler;
+  readonly #plainMax: number;
   /** Nothing that waits is older; Infinity when nothing does, as far as we were told. */
   #oldestMono: number;
   /** After a failure, not before this. */
@@ -82,8 +85,9 @@ export class Packer {
     this.#runtime = runtime;
     this.#options = options;
     this.#packedOne = packedOne;
-    const { device, isExpired, maxCount: plainMax } = options;
-    this.#filler = new Filler(store.vault, { device, plainMax, isExpired });
+    const { device, isExpired, maxCount, plainMax = PLAIN_READINGS_MAX } = options;
+    this.#plainMax = plainMax;
+    this.#filler = new Filler(store.vault, { device, maxCount, plainMax, isExpired });
     // What the store held at the start has waited long enough already.
     this.#oldestMono = journal.depth().readings > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     journal.onAppended(() => this.#appended());
@@ -249,7 +253,7 @@ export class Packer {
   #fill(database: Database, part: Part): Filled | null {
     const { live, readings } = this.#journal.depth();
     const waiting = part === "live" ? live : readings - live;
-    const many = waiting > this.#options.maxCount * PACK_FROM_EVENTS;
+    const many = waiting > this.#plainMax;
     return (many ? this.#filler.pack(database, part) : null) ?? this.#filler.plain(database, part);
   }
 

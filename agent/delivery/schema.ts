@@ -17,7 +17,7 @@ export type ThinConfig =
   | { readonly keep: "min-max"; readonly window: number };
 
 export interface DeliveryConfig {
-  readonly batch: { readonly max_age: number; readonly max_count: number };
+  readonly batch: { readonly max_age: number; readonly max_count: number; readonly plain_max: number };
   readonly journal: {
     readonly max_bytes: number;
     readonly max_age?: number | undefined;
@@ -71,7 +71,20 @@ export const deliverySchema: ZodType<DeliveryConfig> = z.strictObject({
       max_age: duration()
         .prefault("5s")
         .describe("A reading waits at most this long for others before its event is made."),
-      max_count: z.int().min(1).max(1000).default(200).describe("Readings in one event, at most."),
+      max_count: z
+        .int()
+        .min(1)
+        .max(1000)
+        .default(1000)
+        .describe("So many readings that wait make an event at once; as many a plain event holds, at most."),
+      plain_max: z
+        .int()
+        .min(0)
+        .max(1000)
+        .default(32)
+        .describe(
+          "Up to so many waiting readings go as people read them (the plain form), more as a pack, which takes fewer bytes.",
+        ),
     })
     .prefault({}),
   journal: journalSchema.prefault({}),

@@ -44,6 +44,8 @@ export const deliveryMigrations: Migrations = {
        UNIQUE (lane, reason)
      ) STRICT;
      CREATE TABLE outbox_lost (lane TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, UNIQUE (lane, reason)) STRICT;`,
+    // Events a second that the homeserver takes, as learned; no row: no limit is known (rate-memory.ts).
+    "CREATE TABLE outbox_rate (rate REAL NOT NULL) STRICT",
   ],
 };
 

@@ -54,3 +54,9 @@ export const WAL_KEPT_FACTOR = 2;
 
 /** How far the log is made longer ahead of its use. One sync in some 60 then pays for the file system's journal instead of each. */
 export const WAL_AHEAD_BYTES: number = 256 * 1024;
+
+/** A log that grows more slowly is not made longer ahead: a flush interval of a second makes some 10 KiB/s. */
+export const WAL_AHEAD_BYTES_PER_S: number = 64 * 1024;
+
+/** The speed is measured over this long: two commits in one breath are no speed. */
+export const WAL_SPEED_MS = 1_000;

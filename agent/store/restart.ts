@@ -5,7 +5,13 @@ import type { CheckpointRun } from "./checkpoint.ts";
 import { runCheckpoint } from "./checkpoint.ts";
 import { asStoreError } from "./errors.ts";
 import type { Failure } from "./failure.ts";
-import { CHECKPOINT_RETRY_MS, LOOK_COMMITS, WAL_KEPT_FACTOR } from "./limits.ts";
+import {
+  CHECKPOINT_RETRY_MS,
+  LOOK_COMMITS,
+  WAL_AHEAD_BYTES_PER_S,
+  WAL_KEPT_FACTOR,
+  WAL_SPEED_MS,
+} from "./limits.ts";
 import { type CheckpointPolicy, decideCheckpoint } from "./policy.ts";
 import type { GroupSync } from "./sync.ts";
 import type { TransactionQueue } from "./transactions.ts";
@@ -39,6 +45,9 @@ interface State {
   lastCommitMs: number;
   /** After a restart that a reader prevented: not again before this. */
   notBeforeMs: number;
+  isFast: boolean;
+  /** The log when its speed was last measured. */
+  seen: { readonly bytes: number; readonly ms: number };
   /** Commits since the last look. */
   unseen: number;
   /** The store closes: whoever still waits for a sync must not begin a restart beside the last checkpoint. */
@@ -75,6 +84,16 @@ const start = (state: State, options: RestartOptions): void => {
     });
 };
 
+/** Whether the log grows so fast that longer syncs would be felt. Where it does not, zeros ahead of it would be written for nothing. */
+const isFast = (state: State, walBytes: number, now: number): boolean => {
+  const ms = now - state.seen.ms;
+  if (ms >= WAL_SPEED_MS) {
+    state.isFast = (walBytes - state.seen.bytes) * 1000 >= WAL_AHEAD_BYTES_PER_S * ms;
+    state.seen = { bytes: walBytes, ms: now };
+  }
+  return state.isFast;
+};
+
 const decide = (state: State, options: RestartOptions): void => {
   const { clock, policy, queue, timers, wal } = options;
   const walBytes = wal.used();
@@ -88,7 +107,7 @@ const decide = (state: State, options: RestartOptions): void => {
     start(state, options);
     return;
   }
-  wal.extend(walBytes, policy.forcedBytes);
+  if (isFast(state, walBytes, now)) wal.extend(walBytes, policy.forcedBytes);
   if (decision.kind !== "later") return;
   state.cancelLook ??= timers.after(decision.afterMs, () => {
     state.cancelLook = null;
@@ -114,6 +133,8 @@ export const createRestarts = (options: RestartOptions): Restarts => {
     lastCommitMs: clock.monoMs(),
     notBeforeMs: 0,
     unseen: 0,
+    isFast: false,
+    seen: { bytes: 0, ms: clock.monoMs() },
     finishing: false,
   };
   return {

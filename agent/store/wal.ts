@@ -33,7 +33,8 @@ const FRAME_SALT = 8;
 const SALT_BYTES = 8;
 // Reads of its use must not change its access time: that too would go through the file system's journal. (O_NOATIME is Linux's, elsewhere undefined.)
 const FLAGS: number = constants.O_RDWR | (constants.O_NOATIME ?? 0);
-const ZEROS: Uint8Array = new Uint8Array(WAL_AHEAD_BYTES);
+/** A page at a time: of one large write the kernel makes one large piece of its cache, and counts all of it as written anew for each frame in it. */
+const ZEROS: Uint8Array = new Uint8Array(4096);
 
 export interface Wal {
   readonly path: string;
@@ -113,8 +114,15 @@ export const openWal = (databasePath: string, pageBytes: number): Wal => {
     length,
     extend: (usedBytes, limitBytes) => {
       if (knownLength >= limitBytes || knownLength - usedBytes >= WAL_AHEAD_BYTES / 2) return;
-      const bytes = Math.min(WAL_AHEAD_BYTES, limitBytes - length());
-      if (bytes > 0) knownLength += writeSync(descriptor, ZEROS, 0, bytes, knownLength);
+      const end = Math.min(length() + WAL_AHEAD_BYTES, limitBytes);
+      while (knownLength < end)
+        knownLength += writeSync(
+          descriptor,
+          ZEROS,
+          0,
+          Math.min(ZEROS.length, end - knownLength),
+          knownLength,
+        );
     },
     checkNamed: () => {
       if (named()) return;

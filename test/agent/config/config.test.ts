@@ -35,7 +35,7 @@ describe("a configuration", () => {
     const config = await parse(MINIMAL);
     expect(config.commands.prefix).toBe("!petrel");
     expect(config.commands.valid_for).toBe(60_000);
-    expect(config.delivery.batch).toEqual({ max_age: 5000, max_count: 200 });
+    expect(config.delivery.batch).toEqual({ max_age: 5000, max_count: 1000, plain_max: 32 });
     expect(config.rooms.status_every).toBe(30_000);
   });
 
