@@ -1,4 +1,4 @@
-// The encrypted agent dies at each of its store operations in turn, until one number is beyond what a whole life needs.
+// The encrypted agent dies at each of its store operations in turn (half an hour), until one number is beyond what a whole life needs.
 import { describe, expect, it } from "vitest";
 import { dieAndLive } from "./kill-round.ts";
 
