@@ -42,6 +42,9 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/(?<=^drone-1,|stream )[\w-]{12}/g, "<stream>"],
   [/\d+\.\d+\.\d+(?:-dev)?/g, "<version>"],
   [/(?<=\b[eE]vent|reading|session|room)s?\b/g, "s"],
+  // In its first second an agent is just online.
+  [/\bonline for \d+ s\b/g, "online"],
+  [/(?<=mode = )[A-Z]+/g, "<mode>"],
   [/\d+(?:\.\d+)?/g, "<number>"],
 ];
 
@@ -49,9 +52,10 @@ const shapeOf = (line: string): string =>
   SHAPES.reduce((text, [pattern, kind]) => text.replaceAll(pattern, kind), line.trimEnd());
 
 const linesOf = (text: string): string[] =>
-  stripVTControlCharacters(text)
+  text
     .split(/\r*\n/)
-    .map((line) => line.trimEnd())
+    // A line of progress that was erased (agent/cli/progress.ts) was never there.
+    .map((line) => stripVTControlCharacters(line.split("\r\x1b[K").at(-1) ?? "").trimEnd())
     .filter((line) => line !== "");
 
 /** "..." on a line of its own stands for any lines, within a line for any text. */

@@ -1,4 +1,4 @@
-// As hours.test.ts, for a day.
+// Servers in trouble for a day of simulated time. Not in every run: on a quiet machine the simulated clock can run ahead of the disk at the start (known, open).
 import { describe, expect, it } from "vitest";
 import { checkMixture, checkOutage, checkTrouble } from "./hours.ts";
 
