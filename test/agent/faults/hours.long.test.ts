@@ -1,4 +1,4 @@
-// Servers in trouble for a day of simulated time. Not in every run: on a quiet machine the simulated clock can run ahead of the disk at the start (known, open).
+// As hours.test.ts, for a day.
 import { describe, expect, it } from "vitest";
 import { checkMixture, checkOutage, checkTrouble } from "./hours.ts";
 
