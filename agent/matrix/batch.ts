@@ -130,6 +130,5 @@ export const buildBatch = async (
     joined.set(roomId, built.room);
     repeated += built.repeated;
   }
-  const { empty: _empty, ...rest } = answer;
-  return { batch: { ...rest, initial: since === null, joined }, repeated };
+  return { batch: { ...answer, initial: since === null, joined }, repeated };
 };

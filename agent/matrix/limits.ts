@@ -72,7 +72,7 @@ export const SEEN_PER_ROOM_MAX: number = 2_000;
 export const SEEN_SLACK: number = 200;
 /** Event IDs remembered in all, about 6 MB: for an account in very many rooms. */
 export const SEEN_MAX: number = 50_000;
-/** Empty answers in a row, at once and without a new position, before the loop slows down: a server or proxy that does not hold the poll. */
+/** Answers in a row without a new position before the loop slows down: a server or proxy that does not hold the poll, or says the same again and again. */
 export const EMPTY_POLLS_MAX: number = 10;
 export const EMPTY_POLL_PAUSE_MS: number = 1_000;
 /** Pieces of text that an invite or a room of a hostile server may bring are bounded by JSON_BYTES_MAX; rooms whose creators are remembered, by this. */

@@ -27,8 +27,6 @@ export interface RoomAnswer {
 export interface SyncAnswer extends Omit<SyncBatch, "initial" | "joined" | "nextBatch"> {
   readonly nextBatch: string;
   readonly joined: ReadonlyMap<string, RoomAnswer>;
-  /** Nothing in it at all: a long poll that ended without news. */
-  readonly empty: boolean;
 }
 
 const stateOf = (room: JsonObject, roomId: string, timeline: readonly RoomEvent[]): readonly RoomEvent[] => {
@@ -94,6 +92,5 @@ export const parseSyncAnswer = (body: JsonObject): SyncAnswer => {
     oneTimeKeyCounts: countsOf(body),
     unusedFallbackKeyTypes: fallbackTypesOf(body),
     accountData,
-    empty: [joined, invited, left, toDevice, changed, accountData].every((part) => part.length === 0),
   };
 };

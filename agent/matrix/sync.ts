@@ -172,7 +172,8 @@ class SyncLoop implements Sync {
     if (since !== null && repeated > 0) this.#noteRepeats(repeated);
     const position = await this.#commit(progress.position, batch);
     if (!this.#online) this.#tell({ state: "online" });
-    const idle = answer.empty && position.since === since;
+    // Whatever it says: a server that moves no position would be asked again at once, for ever.
+    const idle = position.since === since;
     return {
       ...progress,
       position,

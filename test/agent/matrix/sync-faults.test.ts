@@ -1,6 +1,6 @@
 // The sync loop on bad days: each fault of the network, of proxies and of servers, once and several times; every event is handed on exactly once.
 import { describe, expect, it } from "vitest";
-import { GAP_EVENTS_MAX } from "#agent/matrix/limits.ts";
+import { EMPTY_POLL_PAUSE_MS, EMPTY_POLLS_MAX, GAP_EVENTS_MAX } from "#agent/matrix/limits.ts";
 import type { FaultKind } from "#test/homeserver/faults.ts";
 import {
   countsOf,
@@ -98,6 +98,31 @@ describe.each(PROFILES)("on %s", (profile) => {
     const ours = running.received().filter(({ eventId }) => missed.includes(eventId));
     expect(ours.map(({ eventId }) => eventId)).toEqual(missed);
     expect(ours.at(-2)?.provenance).toBe("gap");
+    await running.end();
+  });
+});
+
+describe("a server that says the same again and again", () => {
+  it("is not asked without a pause, and nothing comes twice", async () => {
+    const pair = await pairInARoom();
+    const pauses: number[] = [];
+    const { runtime } = pair.rig;
+    const timers: typeof runtime.timers = {
+      after: (delayMs, callback) => {
+        pauses.push(delayMs);
+        return runtime.timers.after(delayMs, callback);
+      },
+    };
+    const running = runSync(pair.rig, { runtime: { ...runtime, timers } });
+    await running.until(() => running.batches.length > 0);
+    const eventId = await pair.say("once");
+    await running.until(allArrived(running, [eventId]));
+    const again = pair.server.fault({ kind: "duplicate-sync", times: 10_000, match: { path: SYNC } });
+    running.sync.poke();
+    await running.until(() => pauses.includes(EMPTY_POLL_PAUSE_MS));
+    expect(again.hits()).toBeGreaterThan(EMPTY_POLLS_MAX);
+    pair.server.clearFaults();
+    expect(countsOf(running.received(), [eventId])).toEqual([1]);
     await running.end();
   });
 });

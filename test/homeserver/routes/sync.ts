@@ -138,7 +138,8 @@ const sync = async (call: SignedCall): Promise<JsonObject> => {
   if (token !== null) acknowledge(device, token);
   const answer = await wait(poll);
   remember(call, device, answer);
-  device.previousSince = call.query.get("since");
+  // Repeated again and again, it is the same that is repeated.
+  if (!call.syncFault.repeat) device.previousSince = call.query.get("since");
   if (call.gone.aborted) throw new Refusal(499, "M_UNKNOWN", "The client hung up");
   return answer.body;
 };
